@@ -1,10 +1,10 @@
 """Picture files: `read`, `write` and `resize` whatever people have on disk.
 
-reading.py turns a file into a `Picture`, writing.py does the reverse; pixels.py says what the numbers in between mean.
-Every picture comes out as sRGB of 8 or 16 bits, upright, its first frame or page only.
+reading.py turns a file into a `Picture` and writing.py does the reverse; pixels.py says what the numbers in
+between mean. Every picture comes out as sRGB of 8 or 16 bits, upright, its first frame or page only.
 
-Eight bits go through Pillow, which however reduces 16-bit colour to 8; so 16-bit PNG goes through imagecodecs and TIFF
-of more than 8 bits through tifffile.
+Files of 8 bits go through Pillow. It would reduce 16-bit colour to 8, so deep.py reads such PNG through
+imagecodecs and TIFF through tifffile.
 """
 
 from colorize.images.pixels import Picture, in_strips, resize, to_8bit
@@ -12,6 +12,15 @@ from colorize.images.reading import SUFFIXES, from_pillow, read, read_rgb8, resu
 from colorize.images.writing import replacing, write
 
 __all__ = [
-    "SUFFIXES", "Picture", "from_pillow", "in_strips", "read", "read_rgb8", "replacing", "resize", "result_suffix",
-    "to_8bit", "write",
-]  # fmt: skip
+    "SUFFIXES",
+    "Picture",
+    "from_pillow",
+    "in_strips",
+    "read",
+    "read_rgb8",
+    "replacing",
+    "resize",
+    "result_suffix",
+    "to_8bit",
+    "write",
+]

@@ -15,7 +15,7 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2  # the two kinds of alpha among TIFF's extra s
 _ICC_PROFILE = 34675
 _CENTIMETRE = 3
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks on odd tags stay off the terminal
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # remarks on odd tags stay off the terminal
 
 
 def is_deep_png(handle: IO[bytes]) -> bool:
@@ -43,23 +43,25 @@ def read_deep_tiff(handle: IO[bytes]) -> tuple[UInt[Array, "h w c"], UInt[Array,
 
     handle.seek(0)
     with tifffile.TiffFile(handle) as tiff:
-        page = tiff.pages[0]
+        page: Any = tiff.pages[0]
         if page.bitspersample <= 8:
             return None
-        if Image.MAX_IMAGE_PIXELS is not None and page.imagewidth * page.imagelength > 2 * Image.MAX_IMAGE_PIXELS:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # Pillow's own for what it opens
+        if limit and page.imagewidth * page.imagelength > limit:
             raise Image.DecompressionBombError
-        channels = _COLOUR_CHANNELS.get(getattr(page.photometric, "name", ""), 0)
+        meaning = getattr(page.photometric, "name", "UNKNOWN")
+        channels = _COLOUR_CHANNELS.get(meaning)
         number = page.dtype.kind if page.dtype is not None else ""
         readable = number == "f" or (number == "u" and page.bitspersample <= 16)
         if not (channels and readable and page.axes in ("YX", "YXS", "SYX")):
             raise Unfit(
-                f"is a TIFF of {page.bitspersample}-bit {page.dtype} {getattr(page.photometric, 'name', '?')}, "
-                "expected grey, RGB or CMYK of 16-bit or floating point numbers; save it so"
+                f"is a TIFF of {page.bitspersample}-bit numbers of sort {meaning}, {page.dtype}, "
+                "expected grey, RGB or CMYK in 16 bits or floating point; save it so"
             )
         pixels = page.asarray()
         pixels = np.moveaxis(pixels, 0, 2) if page.axes == "SYX" else pixels.reshape(*pixels.shape[:2], -1)
         pixels = unit_to_16bit(pixels) if number == "f" else to_16bit(pixels, page.bitspersample)
-        if page.photometric.name == "MINISWHITE":
+        if meaning == "MINISWHITE":
             pixels[:, :, 0] = 65535 - pixels[:, :, 0]
         alpha = None
         extra = page.extrasamples[0] if page.extrasamples else None
@@ -71,16 +73,14 @@ def read_deep_tiff(handle: IO[bytes]) -> tuple[UInt[Array, "h w c"], UInt[Array,
 
 
 def _facts(tags: Any) -> Facts:
-    def value(tag: int) -> Any:
-        return tags.valueof(int(tag))
-
+    value = tags.valueof
     exif = Image.Exif()
     for tag in TEXT_TAGS:
         if isinstance(value(tag), str):
             exif[tag] = value(tag)
     dpi = None
-    across, down = value(ExifTags.Base.XResolution), value(ExifTags.Base.YResolution)  # numerator, denominator
-    if across and down and across[1] and down[1]:
+    across, down = value(ExifTags.Base.XResolution), value(ExifTags.Base.YResolution)
+    if across and down and across[1] and down[1]:  # numerator, denominator
         unit = 2.54 if value(ExifTags.Base.ResolutionUnit) == _CENTIMETRE else 1.0
         dpi = (unit * across[0] / across[1], unit * down[0] / down[1])
     block = exif.tobytes() if len(exif) else b""

@@ -1,4 +1,4 @@
-"""What the numbers in a picture file mean: depth, ink, transparency, ICC profile; and how they become sRGB."""
+"""What the numbers of a picture file mean: depth, ink, transparency, ICC profile. They become sRGB here."""
 
 import functools
 from collections.abc import Callable
@@ -31,7 +31,8 @@ class Picture:
     """A picture and what its file says besides.
 
     Attributes:
-        rgb: sRGB over the full scale of uint8 or uint16. Grey is one plane seen three times, so do not write into it.
+        rgb: sRGB over the full scale of uint8 or uint16. Grey is one plane seen three times: not to be
+            written into.
         alpha: of the same type; None where the file has no transparency.
         lossless: whether the file keeps pixels exactly.
         dpi: resolution along x and y.
@@ -56,7 +57,7 @@ class Facts:
 
 
 def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 3"]:
-    """Scale a picture, antialiased, to the size and 8 bits at which networks see it, in training and afterwards.
+    """Scale a picture, antialiased, to the size and 8 bits at which networks see it, in training and after.
 
     Beyond an aspect of 16 the longer side is squeezed to 16 times the shorter.
     """
@@ -65,7 +66,9 @@ def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 
     h2, w2 = (min(round(side * scale), MAX_ASPECT * shorter_side) for side in (h, w))
     planes = 1 if rgb.strides[2] == 0 else 3
     small = np.empty((h2, w2, 3), np.uint8)
-    for c in range(planes):  # Pillow shares the memory of one plane but would copy three, as four bytes a pixel
+    for c in range(
+        planes
+    ):  # Pillow shares the memory of one plane; three it would copy, as four bytes a pixel
         plane = Image.fromarray(np.ascontiguousarray(to_8bit(rgb[:, :, c])))
         small[:, :, c] = np.asarray(plane.resize((w2, h2), Image.Resampling.BICUBIC))
     small[:, :, planes:] = small[:, :, :1]
@@ -73,7 +76,7 @@ def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 
 
 
 def in_strips(function: Callable[[Array], Array], pixels: Array) -> Array:
-    """`function(pixels)` for one that works pixel by pixel, some rows at a time so that its temporaries stay small."""
+    """`function(pixels)` for one that works pixel by pixel, some rows at a time to save memory."""
     first = function(pixels[:1])
     out = np.empty((len(pixels), *first.shape[1:]), first.dtype)
     rows = max(1, 2**20 // pixels[0].size)
@@ -105,8 +108,10 @@ def unit_to_16bit(pixels: Float[Array, "h w *c"]) -> UInt[Array, "h w *c"]:
     """
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0 and high <= 1):
-        raise Unfit(f"has floating point values from {low:g} to {high:g}, expected [0, 1]; save it with 16 bits")
-    return in_strips(lambda p: np.rint(p * 65535.0).astype(np.uint16), pixels)
+        raise Unfit(
+            f"has floating point values from {low:g} to {high:g}, expected 0 to 1; save it with 16 bits"
+        )
+    return in_strips(lambda p: np.rint(p.astype(np.float64) * 65535).astype(np.uint16), pixels)
 
 
 def straight_alpha(pixels: UInt[Array, "h w c"]) -> UInt[Array, "h w c"]:
@@ -115,9 +120,10 @@ def straight_alpha(pixels: UInt[Array, "h w c"]) -> UInt[Array, "h w c"]:
     def divide(strip: Array) -> Array:
         top = np.iinfo(strip.dtype).max
         alpha = strip[..., -1:].astype(np.float32)
-        straight = np.divide(strip * np.float32(top), alpha, where=alpha > 0, out=np.zeros(strip.shape, np.float32))
+        straight = strip * (np.float32(top) / alpha.clip(1))
         straight[..., -1:] = alpha
-        return np.rint(straight.clip(0, top)).astype(strip.dtype)
+        levels: Array = np.rint(straight.clip(0, top)).astype(strip.dtype)
+        return levels
 
     return in_strips(divide, pixels)
 
@@ -125,8 +131,8 @@ def straight_alpha(pixels: UInt[Array, "h w c"]) -> UInt[Array, "h w c"]:
 def to_srgb(pixels: UInt[Array, "h w c"], profile: bytes | None) -> UInt[Array, "h w c2"]:
     """Bring grey (1 channel), RGB (3) or CMYK (4, full scale = full ink) to sRGB of 1 or 3 channels.
 
-    Without a profile, or with a damaged one or one of another colour space, grey and RGB are taken as sRGB and inks
-    as ideal ones: what viewers do.
+    Without a profile, or with a damaged one or one of another colour space, grey and RGB are taken as sRGB
+    and inks as ideal ones: what viewers do.
     """
     channels = pixels.shape[2]
     convert = _profile_to_srgb(profile, channels, pixels.dtype) if profile else None
@@ -186,4 +192,5 @@ def _ink_to_rgb(cmyk: UInt[Array, "h w 4"]) -> UInt[Array, "h w 3"]:
     """Colour of ideal inks: each takes away its share of what the black ink leaves."""
     top = np.float32(np.iinfo(cmyk.dtype).max)
     left = top - cmyk
-    return np.rint(left[..., :3] * left[..., 3:] / top).astype(cmyk.dtype)
+    rgb: Array = np.rint(left[..., :3] * left[..., 3:] / top).astype(cmyk.dtype)
+    return rgb

@@ -12,11 +12,19 @@ from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from colorize.images.deep import is_deep_png, read_deep_png, read_deep_tiff
 from colorize.images.pixels import (
-    TEXT_TAGS, Array, Facts, Picture, Unfit, resize, to_8bit, to_srgb, unit_to_16bit,
+    TEXT_TAGS,
+    Array,
+    Facts,
+    Picture,
+    Unfit,
+    resize,
+    to_8bit,
+    to_srgb,
+    unit_to_16bit,
 )  # fmt: skip
 
 SUFFIXES = {
@@ -30,12 +38,12 @@ SUFFIXES = {
 """The formats read, by Pillow's names, and the suffixes of their files, the usual one first."""
 
 _SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"), (b"BM", "BMP"),
-    (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"), (b"MM\0+", "TIFF"),
+    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"),
+    (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"), (b"MM\0+", "TIFF"),
 )  # fmt: skip
 _STALE_EXIF_TAGS = (
-    ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight, ExifTags.Base.ColorSpace, ExifTags.Base.MakerNote,
-    ExifTags.IFD.Interop,
+    ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight, ExifTags.Base.ColorSpace,
+    ExifTags.Base.MakerNote, ExifTags.IFD.Interop,
 )  # fmt: skip
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {  # EXIF orientation -> how to turn (h, w, ...)
     2: lambda p: p[:, ::-1],
@@ -64,8 +72,8 @@ def read_rgb8(
 ) -> UInt8[Array, "h w 3"]:
     """Read a picture file, or the bytes of one, as 8-bit sRGB without transparency, as training wants it.
 
-    With `shorter_side` it is resized by `resize`; a JPEG more than four times as large is then decoded at a fraction
-    of its size, which is several times as fast and about one level away from decoding it whole.
+    With `shorter_side` it is resized by `resize`; a JPEG at least four times as large is then decoded at a
+    fraction of its size, several times as fast and about one level away from decoding it whole.
 
     Raises:
         ValueError: if it is no readable picture; one line.
@@ -90,8 +98,8 @@ def from_pillow(image: Image.Image) -> Picture:
 def result_suffix(path: str | os.PathLike[str]) -> str:
     """Suffix for the coloured copy of a picture file: the file's own where it fits what the file holds.
 
-    One that belongs to another format gives way to the right one. GIF, whose 256 colours are too few, becomes PNG, and
-    so does BMP with transparency, which most programs would not show.
+    One that belongs to another format gives way to the right one. GIF, whose 256 colours are too few, becomes
+    PNG, and so does BMP with transparency, which most programs would not show.
 
     Raises:
         ValueError: if there is no picture at `path`; one line that begins with the path.
@@ -115,7 +123,7 @@ def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[IO[bytes]]:
         raise ValueError(f"{name}: {error}") from error
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise ValueError(f"{name}: has more pixels than the {limit} million allowed; scale it down first") from error
+        raise ValueError(f"{name}: has more than {limit} million pixels; scale it down first") from error
     except Exception as error:  # damaged data makes decoders raise anything, from struct.error to IndexError
         reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
         raise ValueError(f"{name}: broken or cut off ({reason}); get a whole copy of the file") from error
@@ -156,8 +164,10 @@ def _open(handle: IO[bytes], kind: str) -> Image.Image:
     try:
         with _quiet():
             return Image.open(handle, formats=[kind])
-    except Image.UnidentifiedImageError as error:
-        raise Unfit(f"broken or cut off at its beginning, or {kind} of an unknown sort; save it anew") from error
+    except UnidentifiedImageError as error:
+        raise Unfit(
+            f"broken or cut off at the beginning, or {kind} of an unknown sort; save it anew"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -172,15 +182,15 @@ def _decode(handle: IO[bytes], shorter_side: int | None = None) -> Picture:
     kind = _kind(handle)
     if kind == "TIFF" and (deep := read_deep_tiff(handle)) is not None:
         return _assemble(*deep)
-    if kind == "PNG" and is_deep_png(handle):
-        pixels = read_deep_png(handle)
-        colours = (pixels.shape[2] - 1) | 1  # of grey, grey + alpha, RGB, RGBA: 1, 1, 3, 3
-        alpha = pixels[:, :, colours] if pixels.shape[2] > colours else None
-        return _assemble(pixels[:, :, :colours], alpha, _facts(_open(handle, kind)))
     lossless = kind != "JPEG" and (kind != "WEBP" or b"VP8L" in handle.read())
     image = _open(handle, kind)
+    if kind == "PNG" and is_deep_png(handle):
+        pixels = read_deep_png(handle)
+        colours = 1 if pixels.shape[2] <= 2 else 3
+        alpha = pixels[:, :, colours] if pixels.shape[2] > colours else None
+        return _assemble(pixels[:, :, :colours], alpha, _facts(image))
     if shorter_side is not None:
-        image.draft(None, (2 * shorter_side, 2 * shorter_side))  # not below that size; formats but JPEG ignore it
+        image.draft(None, (2 * shorter_side,) * 2)  # to no less than that; formats other than JPEG ignore it
     return _from_pillow(image, lossless)
 
 
@@ -192,8 +202,9 @@ def _from_pillow(image: Image.Image, lossless: bool = True) -> Picture:
         return _assemble(np.asarray(image).astype(np.uint16)[:, :, None], None, facts, lossless)
     if mode in ("I", "F"):
         values = np.asarray(image)
-        if mode == "I" and not (0 <= values.min() and values.max() <= 65535):
-            raise Unfit(f"has values from {values.min()} to {values.max()}, expected 0 to 65535")
+        low, high = values.min(), values.max()
+        if mode == "I" and (low < 0 or high > 65535):
+            raise Unfit(f"has values from {low} to {high}, expected 0 to 65535")
         values = values.astype(np.uint16) if mode == "I" else unit_to_16bit(values)
         return _assemble(values[:, :, None], None, facts, lossless)
     if image.has_transparency_data:
@@ -223,8 +234,8 @@ def _to_array(image: Image.Image) -> UInt8[Array, "h w c"]:
 
 def _facts(image: Image.Image) -> Facts:
     orientation, block = None, b""
-    if image.format != "PNG" or any("exif" in str(key) for key in image.info):  # Pillow would decode a PNG to look
-        with contextlib.suppress(Exception), _quiet():  # a damaged EXIF block is no reason to refuse the picture
+    if image.format != "PNG" or any("exif" in str(key) for key in image.info):  # else it would decode to look
+        with contextlib.suppress(Exception), _quiet():  # damaged EXIF is no reason to refuse the picture
             exif = image.getexif()
             orientation = exif.get(ExifTags.Base.Orientation)
             for tag in set(exif) - {*TEXT_TAGS, ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
@@ -238,11 +249,19 @@ def _facts(image: Image.Image) -> Facts:
 def _assemble(pixels: Array, alpha: Array | None, facts: Facts, lossless: bool = True) -> Picture:
     """A picture from grey (h w 1), RGB or CMYK of a file and what the file says about them."""
     pixels = to_srgb(pixels, facts.profile)
+    h = pixels.shape[0]
     turn = _UPRIGHT.get(facts.orientation) if isinstance(facts.orientation, int) else None
-    dpi = facts.usable_dpi()
+    dpi = _checked_dpi(facts.dpi)
     if turn is not None:
         pixels = np.ascontiguousarray(turn(pixels))
         alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
-        dpi = dpi[::-1] if dpi and facts.orientation >= 5 else dpi
-    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    return Picture(rgb, alpha, lossless, dpi, facts.exif)
+        dpi = dpi[::-1] if dpi and pixels.shape[0] != h else dpi
+    return Picture(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), alpha, lossless, dpi, facts.exif)
+
+
+def _checked_dpi(dpi: object) -> tuple[float, float] | None:
+    """Resolution along x and y, if it is one: files say 0, infinity or nothing."""
+    if not (isinstance(dpi, tuple) and len(dpi) == 2):
+        return None
+    x, y = float(dpi[0]), float(dpi[1])
+    return (x, y) if 1 < x < 1e5 and 1 < y < 1e5 else None

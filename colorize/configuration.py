@@ -1,0 +1,132 @@
+"""From the command line to a training run: Hydra, with wrong keys and values turned into one clear line each."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+def run() -> int:
+    """Run train.py's command line; 0, or 2 for a wrong setting, or 1 for what went wrong later."""
+    flags = [word for word in sys.argv[1:] if word.startswith("-")]
+    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
+    if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
+        try:
+            check_overrides(words)
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    _main()
+    return 0
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+def _main(cfg: DictConfig) -> None:
+    from colorize.training import train  # behind the checks: Lightning takes seconds to import
+
+    try:
+        train(cfg, Path(HydraConfig.get().runtime.output_dir))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def check_overrides(words: Sequence[str]) -> None:
+    """Check `key=value` words against the composed defaults.
+
+    Raises:
+        ValueError: naming the first unknown key, group file or ill-typed value, and what is valid instead.
+    """
+    try:
+        overrides = OverridesParser.create().parse_overrides(list(words))
+    except HydraException as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    groups = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in CONFIGS.iterdir() if path.is_dir()}
+    choices = []
+    for override in overrides:
+        if override.key_or_group in groups:
+            for value in _values(override):
+                if value is not None and value not in groups[override.key_or_group]:
+                    valid = ", ".join(groups[override.key_or_group])
+                    raise ValueError(f"there is no {override.key_or_group}={value}; choose one of {valid}")
+            if not override.is_sweep_override():
+                choices.append(override.input_line or "")
+    cfg = compose_config(choices)
+    for override in overrides:
+        key = override.key_or_group
+        if key not in groups and not key.startswith("hydra") and not override.is_delete():
+            _check_key(cfg, key, override)
+
+
+def compose_config(overrides: Sequence[str] = ()) -> DictConfig:
+    """The composed configuration, as train.py would see it.
+
+    Raises:
+        ValueError: if the overrides do not compose.
+    """
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _check_key(cfg: DictConfig, key: str, override: Override) -> None:
+    node: Any = cfg
+    path = key.split(".")
+    for depth, name in enumerate(path):
+        if not isinstance(node, DictConfig) or name not in node:
+            where = ".".join(path[:depth])
+            valid = ", ".join(str(k) for k in node) if isinstance(node, DictConfig) else "no keys"
+            raise ValueError(f"there is no setting {key}; {where or 'the top level'} has {valid}")
+        node = OmegaConf.select(node, name)
+    for value in _values(override):
+        if not _fits(value, node):
+            raise ValueError(f"{key} takes {_kind(node)}, such as {_example(node)}; got {value!r}")
+
+
+def _values(override: Override) -> list[Any]:
+    if override.is_choice_sweep():
+        return [value for value in override.sweep_iterator()]
+    if override.is_sweep_override():
+        return []
+    return [override.value()]
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value has the type of the default it replaces; null and lists of photographs' roots go anywhere."""
+    if value is None or default is None:
+        return True
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    if isinstance(default, int | float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(default, DictConfig):
+        return isinstance(value, dict)
+    if isinstance(default, ListConfig):
+        return isinstance(value, list)
+    return not isinstance(value, dict)
+
+
+def _kind(default: Any) -> str:
+    if isinstance(default, bool):
+        return "true or false"
+    if isinstance(default, int | float):
+        return "a number"
+    return "a list" if isinstance(default, ListConfig) else "a group of settings"
+
+
+def _example(default: Any) -> str:
+    plain = OmegaConf.to_container(default) if OmegaConf.is_config(default) else default
+    return str(plain).lower() if isinstance(plain, bool) else str(plain)

@@ -1,0 +1,155 @@
+"""The Lightning module: photographs -> Lab -> logits -> rebalanced loss and penalty; metrics on validation."""
+
+from typing import Any
+
+import lightning
+import torch
+from jaxtyping import Float, UInt8
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from colorize.bins import Bins, annealed_mean
+from colorize.color import lab_to_rgb, rgb_to_lab
+from colorize.data.augment import Augment
+from colorize.losses import soft_cross_entropy
+from colorize.metrics import AreaUnderCurve, auc_weights, psnr
+from colorize.networks import Network
+from colorize.optimization import Optimization
+from colorize.prior import is_colored, rebalancing_weights
+from colorize.regularizers import Regularizer
+
+
+class ColorizationModule(lightning.LightningModule):
+    """Trains a network to classify the colour of each pixel.
+
+    Args:
+        network: L* to logits over the bins.
+        bins: the bins and their soft encoding.
+        prior: share of each bin in the training photographs.
+        lambda_: share of the uniform distribution in the rebalancing; 1 is no rebalancing.
+        temperature: of the annealed mean, for the metrics.
+        gray_threshold: windows without a pixel of |a| or |b| above it get weight 0.
+        window: side of the training windows after augmentation.
+        augment, regularizer, optimization: what is done to windows, to the loss, to the weights.
+        compile: run the network through torch.compile while training.
+        channels_last: keep activations channels-last, which convolutions on GPUs and some CPUs prefer.
+
+    Raises:
+        ValueError: if prior, bins and network disagree in the number of bins, or the window is too small.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        bins: Bins,
+        prior: Float[Tensor, " q"],
+        window: int,
+        lambda_: float = 0.5,
+        temperature: float = 0.38,
+        gray_threshold: float = 5.0,
+        augment: Augment | None = None,
+        regularizer: Regularizer | None = None,
+        optimization: Optimization | None = None,
+        compile: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(prior) != len(bins):
+            raise ValueError(f"prior has {len(prior)} bins but there are {len(bins)}; compute it for these bins")
+        if window < network.min_window():
+            raise ValueError(f"data.window must be at least {network.min_window()} for this network, got {window}")
+        self.network, self.bins, self.window = network, bins, window
+        self.temperature, self.gray_threshold = temperature, gray_threshold
+        self.augment = augment or Augment()
+        self.regularizer = regularizer or Regularizer()
+        self.optimization = optimization or Optimization()
+        self.channels_last = channels_last
+        self.register_buffer("class_weights", rebalancing_weights(prior, lambda_), persistent=False)
+        self.register_buffer("auc_weights", auc_weights(prior), persistent=False)
+        self.register_buffer("prior", prior, persistent=False)
+        self.network.init_last_bias(prior)
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        self.regularizer.watch(self.network)
+        self.forward_window = torch.compile(network) if compile else network
+        self.val_metrics = torch.nn.ModuleDict(
+            {
+                "loss": MeanMetric(),
+                "loss_unweighted": MeanMetric(),
+                "auc": AreaUnderCurve(),
+                "auc_rebalanced": AreaUnderCurve(),
+                "psnr": MeanMetric(),
+            }
+        )
+
+    class_weights: Tensor
+    auc_weights: Tensor
+    prior: Tensor
+
+    def losses(
+        self, logits: Float[Tensor, "b q h w"], ab: Float[Tensor, "b 2 h w"], colored: Float[Tensor, " b"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """The rebalanced loss and the unweighted one, each a mean over all pixels."""
+        index, weight = self.bins.soft_encode(ab)
+        pixel_loss = soft_cross_entropy(logits, index, weight)
+        pixel_weight = self.class_weights[index[:, 0]] * colored[:, None, None]
+        return (pixel_loss * pixel_weight).mean(), pixel_loss.detach().mean()
+
+    def training_step(self, batch: UInt8[Tensor, "b 3 s s"], batch_idx: int) -> Tensor:
+        lab = rgb_to_lab(self.augment.geometry(batch, self.window))
+        lightness = self.augment.age(lab[:, :1])
+        if self.channels_last:
+            lightness = lightness.contiguous(memory_format=torch.channels_last)
+        logits = self.forward_window(lightness)
+        with torch.autocast(self.device.type, enabled=False):
+            weighted, unweighted = self.losses(
+                logits, self.network.to_grid(lab[:, 1:]), is_colored(lab, self.gray_threshold)
+            )
+            penalty = self.regularizer.penalty(self.network)
+        self.log_dict(
+            {"train/loss": weighted.detach(), "train/loss_unweighted": unweighted, "train/penalty": penalty.detach()},
+            batch_size=len(batch),
+        )
+        return weighted + penalty
+
+    def validation_step(self, batch: UInt8[Tensor, "b 3 s s"], batch_idx: int) -> None:
+        rgb = batch.float() / 255
+        lab = rgb_to_lab(rgb)
+        ab = lab[:, 1:]
+        logits = self.network.predict(lab[:, :1]).float()
+        with torch.autocast(self.device.type, enabled=False):
+            grid_ab = self.network.to_grid(ab, cropped=False)
+            weighted, unweighted = self.losses(logits, grid_ab, is_colored(lab, self.gray_threshold))
+            predicted = upsample(annealed_mean(logits, self.bins.centers, self.temperature), ab)
+            pixel_weight = self.auc_weights[self.bins.nearest(ab)]
+            colored = lab_to_rgb(torch.cat((lab[:, :1], predicted), dim=1))
+        metrics: Any = self.val_metrics
+        metrics["loss"].update(weighted, len(batch))
+        metrics["loss_unweighted"].update(unweighted, len(batch))
+        metrics["auc"].update(predicted, ab)
+        metrics["auc_rebalanced"].update(predicted, ab, pixel_weight)
+        metrics["psnr"].update(psnr(colored, rgb))
+        self.log_dict({f"val/{name}": metric for name, metric in metrics.items()}, batch_size=len(batch))
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.regularizer.proximal:
+            self.regularizer.proximal_step(self.network, self.optimizers(False).param_groups[0]["lr"])
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.optimization.optimizer(self.network)
+        total = self.trainer.estimated_stepping_batches
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.optimization.rate(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def upsample(ab: Float[Tensor, "b 2 h2 w2"], like: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2 h w"]:
+    """Bring ab from the network's grid to the size of `like`, bilinearly, cells aligned by their edges."""
+    if ab.shape[2:] == like.shape[2:]:
+        return ab
+    return torch.nn.functional.interpolate(ab, size=like.shape[2:], mode="bilinear", align_corners=False)

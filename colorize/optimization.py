@@ -1,0 +1,76 @@
+"""Optimizers and learning-rate schedules, by name."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from colorize.regularizers import decay_groups
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "steps", "cosine")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Which optimizer, with which learning rate when.
+
+    Attributes:
+        name: sgd, adam or adamw.
+        lr: learning rate after the warm-up.
+        weight_decay: on kernels alone. Coupled with sgd and adam, i.e. the gradient of weight_decay / 2 * sum w^2;
+            decoupled with adamw, i.e. a shrinking by lr * weight_decay a step, which is no penalty.
+        momentum: of sgd.
+        betas: of adam and adamw.
+        schedule: constant; steps (times `step_factor` every `step_every` steps); cosine (down to `final_share` of lr
+            at the last step).
+        warmup_steps: steps over which the rate rises linearly to lr, with any schedule.
+    """
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    betas: Sequence[float] = (0.9, 0.99)
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    step_every: int = 10_000
+    step_factor: float = 0.316
+    final_share: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.name not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.name!r}; choose one of {', '.join(OPTIMIZERS)}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"unknown schedule {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        if not self.lr > 0:
+            raise ValueError(f"optimizer.lr must be positive, got {self.lr}")
+        if self.weight_decay < 0 or self.warmup_steps < 0 or self.step_every < 1:
+            raise ValueError("optimizer.weight_decay and warmup_steps must be 0 or more, step_every 1 or more")
+
+    def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a network's parameters."""
+        groups = decay_groups(network, self.weight_decay)
+        if self.name == "sgd":
+            return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum)
+        kind = torch.optim.Adam if self.name == "adam" else torch.optim.AdamW
+        return kind(groups, lr=self.lr, betas=(self.betas[0], self.betas[1]))
+
+    def rate(self, step: int, total_steps: float) -> float:
+        """Learning rate at a step, as a share of `lr`.
+
+        Raises:
+            ValueError: if the cosine schedule is to end at an unknown step.
+        """
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        if self.schedule == "steps":
+            return float(self.step_factor ** (step // self.step_every))
+        if self.schedule == "cosine":
+            if not 0 < total_steps < math.inf:
+                raise ValueError("the cosine schedule needs trainer.max_epochs or trainer.max_steps")
+            progress = min(1.0, (step - self.warmup_steps) / max(1, total_steps - self.warmup_steps))
+            return self.final_share + (1 - self.final_share) * (1 + math.cos(math.pi * progress)) / 2
+        return 1.0
