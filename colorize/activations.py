@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 
 class RReLU(nn.Module):
-    """Randomized leaky ReLU: negative x become x / a, a ~ U(low, high) per element; x / ((low + high) / 2) at test.
+    """Randomized leaky ReLU: negative x become x / a, a ~ U(low, high) per element; x / ((low + high) / 2) at
+    test.
 
-    torch.nn.RReLU is another function: it draws the slope 1/a uniformly and tests with the slopes' mean, not with 1
-    over the mean of a.
+    torch.nn.RReLU is another function: it draws the slope 1/a uniformly and tests with the slopes' mean, not
+    with 1 over the mean of a.
 
     Source: Xu, Wang, Chen & Li 2015, Empirical Evaluation of Rectified Activations, section 2.4.
     """
@@ -63,4 +64,8 @@ def he_gain(name: str) -> float:
     Source: He et al. 2015, Delving Deep into Rectifiers, equation 15; Glorot & Bengio 2010 for the sigmoid.
     """
     slope = {"lrelu": 0.01, "prelu": 0.25, "prelu_shared": 0.25, "rrelu": 1 / 5.5}.get(name, 0.0)
-    return nn.init.calculate_gain("sigmoid") if name == "sigmoid" else nn.init.calculate_gain("leaky_relu", slope)
+    return (
+        nn.init.calculate_gain("sigmoid")
+        if name == "sigmoid"
+        else nn.init.calculate_gain("leaky_relu", slope)
+    )

@@ -1,4 +1,6 @@
-"""What TensorBoard shows beyond curves: pictures, the prior on the ab plane, weight histograms, photographs a second."""
+"""What TensorBoard shows beyond curves: pictures, the prior on the ab plane, weight histograms, photographs a
+second.
+"""
 
 import time
 from pathlib import Path
@@ -29,7 +31,9 @@ class PictureGrid(Callback):
     def __init__(self, photographs: UInt8[Tensor, "n 3 s s"], folder: Path) -> None:
         self.photographs, self.folder = photographs, folder
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, ColorizationModule)
@@ -43,7 +47,7 @@ class PictureGrid(Callback):
 
 @torch.no_grad()
 def picture_grid(module: ColorizationModule, photographs: UInt8[Tensor, "n 3 s s"]) -> Float[Tensor, "3 H W"]:
-    """Rows of photographs, columns grey, mode, T, mean, original; RGB in [0, 1], two pixels of white between."""
+    """Rows of photographs, columns grey, mode, T, mean, original; RGB in [0, 1], white lines between."""
     rgb = photographs.float() / 255
     lab = rgb_to_lab(rgb)
     lightness = lab[:, :1]
@@ -71,15 +75,21 @@ class PriorOnPlane(Callback):
         assert isinstance(pl_module, ColorizationModule)
         centers, prior, weights = pl_module.bins.centers, pl_module.prior, pl_module.class_weights
         writer = _writer(trainer)
-        log_prior = (prior / prior[prior > 0].min()).clamp(min=1).log() * (prior > 0)  # five decades in one picture
+        log_prior = (prior / prior[prior > 0].min()).clamp(min=1).log() * (
+            prior > 0
+        )  # five decades in one picture
         writer.add_image("plane/prior, area by logarithm", draw_bins(centers, log_prior, self.step), 0)
-        writer.add_image("plane/rebalancing weights, area by value", draw_bins(centers, weights, self.step), 0)
+        writer.add_image(
+            "plane/rebalancing weights, area by value", draw_bins(centers, weights, self.step), 0
+        )
 
 
 class WeightHistograms(Callback):
     """After each validation, a histogram of every parameter of the network."""
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, ColorizationModule)
@@ -88,7 +98,9 @@ class WeightHistograms(Callback):
 
 
 class Throughput(Callback):
-    """Photographs (windows) trained on per second, over the steps between two log entries, validation left out."""
+    """Photographs (windows) trained on per second, over the steps between two log entries, validation left
+    out.
+    """
 
     def __init__(self) -> None:
         self._reset()
@@ -103,7 +115,12 @@ class Throughput(Callback):
         self._reset()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self._windows += len(batch) * trainer.world_size
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]

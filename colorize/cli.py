@@ -13,9 +13,9 @@ import re
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,13 @@ from colorize import __version__
 if TYPE_CHECKING:
     from colorize.colorizer import Colorizer
     from colorize.images import Picture
+    from colorize.targets import Job
 
-SOME_FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # exit codes; the last two as shells have them
-_RESULT = "-color"  # what is added to a name
+SOME_FAILED, WRONG_OPTION, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # exit codes; the last two as in shells
 
-_DESCRIPTION = f"""\
-Colour photographs. Each result is written beside its input as NAME{_RESULT}.EXT, at
-full size and with the input's own lightness; inputs are never replaced.
+_DESCRIPTION = """\
+Colour photographs. Each result is written beside its input as NAME-color.EXT,
+at full size and with the input's own lightness; inputs are never replaced.
 """
 _EPILOG = """\
 Folders are searched with all that is in them, but for hidden files and names
@@ -48,25 +48,21 @@ class _WrongOption(Exception):
     """An option that turns out to be wrong only when torch is there."""
 
 
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    target: Path
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, by default that of the process, and return its exit code."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is not valid UTF-8 is printed as the bytes it has
-        sys.stdout.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="surrogateescape"
+        )  # prints a name that is not UTF-8 as the bytes it has
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the user can act on, is an error line
+            warnings.simplefilter("ignore")  # what the user can act on is an error line
             return _run(options)
     except _WrongOption as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return USAGE
+        return WRONG_OPTION
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -81,17 +77,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
-    add("-o", "--output", type=Path, metavar="DIR", help="write into DIR, which keeps the structure of folders")
-    add("--weights", default="conv8", metavar="NAME", help="released weights or a .safetensors file (default: conv8)")
-    add("--temperature", type=_factor, metavar="T",
-        help="0 takes the likeliest colour, 1 the mean of all (default: as the weights say, mostly 0.38)")  # fmt: skip
-    add("--saturation", type=_factor, metavar="S",
-        help="factor on the colours, 0 is grey (default: as the weights say, mostly 1)")  # fmt: skip
-    add("--device", default="auto", type=_device, metavar="NAME",
-        help="auto, cpu, cuda, cuda:N or mps (default: auto, a GPU if there is one)")  # fmt: skip
+    add("-o", "--output", type=Path, metavar="DIR", help="write into DIR, keeping the structure of folders")
+    add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
+    add(
+        "--temperature",
+        type=_factor,
+        metavar="T",
+        help="0 takes the likeliest colour, 1 the mean of all (default: set by the weights, mostly 0.38)",
+    )
+    add(
+        "--saturation",
+        type=_factor,
+        metavar="S",
+        help="factor on the colours, 0 is grey (default: set by the weights, mostly 1)",
+    )
+    add(
+        "--device",
+        default="auto",
+        type=_device,
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:N or mps (default: auto, a GPU if there is one)",
+    )
     add("--strip", action="store_true", help="write the grey picture and the result side by side")
-    add("--force", action="store_true", help="replace results that exist (default: skip those pictures)")
-    add("--jobs", default=2, type=_count, metavar="N", help="pictures read and written at a time (default: 2)")
+    add("--force", action="store_true", help="replace results that exist (default: skip their pictures)")
+    add(
+        "--jobs", default=2, type=_count, metavar="N", help="pictures read and written at a time (default: 2)"
+    )
     add("--version", action="version", version=f"colorize {__version__}")
     return parser
 
@@ -119,28 +130,127 @@ def _device(text: str) -> str:
 def _run(options: argparse.Namespace) -> int:
     from colorize.targets import make_plan
 
-    if options.output is not None and options.output.exists() and not options.output.is_dir():
-        raise _WrongOption(f"argument -o: {options.output} is a file, expected a folder")
+    if options.output is not None and os.path.isfile(options.output):
+        raise _WrongOption(f"argument -o/--output: {options.output} is a file, expected a folder")
     plan = make_plan(options.paths, options.output, options.force)
-    for line in plan.failures + plan.notes:
+    for line in (*plan.failures, *plan.notes):
         print(line, file=sys.stderr)
-    failed = len(plan.failures)
-    with _progress(len(plan.jobs)) as (say, advance):
-        for target, error in _color(plan.jobs, options):
-            failed += error is not None
-            say(error or str(target), error is not None)
-            advance()
-    return SOME_FAILED if failed else 0
+    failures = len(plan.failures)
+    if plan.jobs:
+        with (
+            _lines_above_progress(len(plan.jobs)) as say,
+            contextlib.closing(_color(plan.jobs, options)) as results,
+        ):
+            for job, reason in results:
+                failures += reason is not None
+                say(str(job.target) if reason is None else reason, reason is not None)
+    return SOME_FAILED if failures else 0
 
 
-def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> Iterator[tuple[Path, str | None]]:
-    """Colour all; for each job, in order, its target and, if it failed, a line that says why.
+def _color(
+    jobs: Sequence["Job"], options: argparse.Namespace
+) -> Generator[tuple["Job", str | None], None, None]:
+    """Colour all; yields each job, in order, with None or a line that says why it failed.
 
-    Pictures are read ahead and written behind by threads, no more than `options.jobs` at a time of either.
+    Threads read pictures ahead and write results behind, `options.jobs` of them at most on either side.
     """
-    if not jobs:
+    from colorize import images
+
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        todo = iter(jobs)
+        reading = deque(
+            (job, pool.submit(images.read, job.source)) for job in itertools.islice(todo, options.jobs)
+        )
+        colorizer = _load(options)  # torch is imported while the first pictures are read
+        writing: deque[tuple[Job, Future[None]]] = deque()
+        while reading:
+            job, picture = reading.popleft()
+            reading.extend((job, pool.submit(images.read, job.source)) for job in itertools.islice(todo, 1))
+            writing.append((job, _color_one(pool, colorizer, job, picture, options)))
+            del picture  # or it would be held until it has been written
+            if len(writing) > options.jobs:
+                yield _finish(*writing.popleft())
+        while writing:
+            yield _finish(*writing.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _load(options: argparse.Namespace) -> "Colorizer":
+    # Threads that spin while they wait make torch several times slower beside another busy program.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from colorize.colorizer import Colorizer
+
+    try:
+        return Colorizer.load(options.weights, options.device)
+    except ValueError as error:
+        raise _WrongOption(str(error)) from error
+
+
+def _color_one(
+    pool: ThreadPoolExecutor,
+    colorizer: "Colorizer",
+    job: "Job",
+    read: "Future[Picture]",
+    options: argparse.Namespace,
+) -> "Future[None]":
+    """Colour a picture that is being read and have the result written."""
+    try:
+        picture = read.result()
+        rgb, alpha = colorizer(picture.rgb, options.temperature, options.saturation), picture.alpha
+        if options.strip:
+            import numpy as np
+
+            grey = colorizer(picture.rgb, saturation=0.0)[:, :, 1:2]  # R and B may be a rounding away
+            rgb = np.concatenate((np.broadcast_to(grey, rgb.shape), rgb), axis=1)
+            alpha = None if alpha is None else np.concatenate((alpha, alpha), axis=1)
+        return pool.submit(_write, job.target, replace(picture, rgb=rgb, alpha=alpha))
+    except (ValueError, MemoryError) as error:
+        failed: Future[None] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _write(target: Path, picture: "Picture") -> None:
+    from colorize import images
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    images.write(target, picture)
+
+
+def _finish(job: "Job", written: "Future[None]") -> tuple["Job", str | None]:
+    error = written.exception()
+    if error is None:
+        return job, None
+    if isinstance(error, ValueError):
+        return job, str(error)
+    if isinstance(error, OSError):
+        return job, f"{job.target}: cannot be written: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return job, f"{job.source}: too large for this machine's memory; scale it down or use --jobs 1"
+    raise error
+
+
+@contextlib.contextmanager
+def _lines_above_progress(total: int) -> Iterator[Callable[[str, bool], None]]:
+    """A function that prints a line, to stderr if it is a failure; on a terminal a progress bar is below."""
+    if not sys.stderr.isatty():
+        yield lambda line, failed: print(line, file=sys.stderr if failed else sys.stdout, flush=True)
         return
-    reading: deque[Future[Picture]] = deque()
-    writing: deque[tuple[Job, Future[None]]] = deque()
-    ahead = iter(jobs)
-    ...
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = ("colouring", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task("", total=total)
+
+        def say(line: str, failed: bool) -> None:
+            if failed or sys.stdout.isatty():  # through the bar, which would otherwise be in the way
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
+            else:
+                print(line, flush=True)
+            progress.advance(task)
+
+        yield say

@@ -1,7 +1,7 @@
 """sRGB <-> CIE Lab on tensors, and how colours outside sRGB are brought back inside.
 
-Lab here is CIE 1976 L*a*b* for the D65 white of the 2 degree observer; the constants are the six-digit ones that
-scikit-image uses, so that both agree to rounding.
+Lab here is CIE 1976 L*a*b* for the D65 white of the 2 degree observer; the constants are the six-digit ones
+that scikit-image uses, so that both agree to rounding.
 """
 
 import torch
@@ -70,8 +70,9 @@ def lab_to_rgb(lab: Float[Tensor, "*b 3 h w"], gamut: str = "scale") -> Float[Te
 
     Args:
         lab: L* in [0, 100] (clamped to it); a* and b* signed.
-        gamut: "scale" shrinks the chroma of a colour outside sRGB at constant lightness and hue until it fits, so
-            that the lightness of a photograph survives; "clip" clamps R, G and B each, which moves all three.
+        gamut: "scale" shrinks the chroma of a colour outside sRGB at constant lightness and hue until it
+            fits, so that the lightness of a photograph survives; "clip" clamps R, G and B each, which moves
+            all three.
 
     Returns:
         Gamma-encoded sRGB in [0, 1].
@@ -93,11 +94,12 @@ def lab_to_rgb(lab: Float[Tensor, "*b 3 h w"], gamut: str = "scale") -> Float[Te
 
 
 def _scale_into_gamut(linear: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
-    """Replace the pixels of `linear` outside [0, 1] by the most colourful ones of their lightness and hue inside.
+    """Replace pixels of `linear` outside [0, 1] by the most colourful ones of their lightness and hue inside.
 
-    Only those pixels are touched: chroma times 0 (grey) is inside, times 1 is outside, and bisection finds the edge.
+    Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds the edge; only the pixels outside
+    are touched.
     """
-    slack = 1e-4  # float32 rounding of white and of the primaries is no reason to search; clamping takes care of it
+    slack = 1e-5  # rounding of white and of the primaries is no reason to search; clamping takes care of it
     outside = ((linear < -slack) | (linear > 1 + slack)).any(dim=-3)
     if not outside.any():
         return linear
@@ -115,7 +117,7 @@ def _scale_into_gamut(linear: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
 
 
 def _lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:
-    """Linear RGB of L* (..., 1, h, w) and a*, b* (..., 2, h, w); outside [0, 1] where the colour is outside sRGB."""
+    """Linear RGB of L* (..., 1, h, w) and a*, b* (..., 2, h, w); beyond [0, 1] for colours outside sRGB."""
     fy = (lightness + 16) / 116
     f = torch.cat((fy + ab[..., :1, :, :] / 500, fy, fy - ab[..., 1:, :, :] / 200), dim=-3)
     return _mix(_rgb_from_white_scaled, torch.where(f > 0.2068966, f**3, (f - 16 / 116) / SLOPE))
@@ -132,4 +134,6 @@ def _mix(matrix: Tensor, channels: Tensor) -> Tensor:
 
 def _check_three_channels(x: Tensor, name: str) -> None:
     if not x.is_floating_point() or x.ndim < 3 or x.shape[-3] != 3:
-        raise ValueError(f"{name} must be floating point of shape (*, 3, h, w), got {x.dtype} of {tuple(x.shape)}")
+        raise ValueError(
+            f"{name} must be floating point of shape (*, 3, h, w), got {x.dtype} of {tuple(x.shape)}"
+        )

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, Self, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ class Colorizer:
     def device(self) -> torch.device:
         return self.bins.centers.device
 
-    def to(self, device: str | torch.device) -> Self:
+    def to(self, device: str | torch.device) -> "Colorizer":
         """Move it to a device: "auto" (CUDA, else Apple's, else the processor) or a name of torch's.
 
         Raises:
@@ -124,7 +124,7 @@ class Colorizer:
             return Image.fromarray(rgb)
         rgb = _checked_array(image)
         colored = self._color(np.broadcast_to(rgb[:, :, :3], (*rgb.shape[:2], 3)), temperature, saturation)
-        return np.dstack((colored, rgb[:, :, 3])) if rgb.shape[2] == 4 else colored
+        return np.dstack((colored, rgb[:, :, 3])).astype(rgb.dtype) if rgb.shape[2] == 4 else colored
 
     @torch.inference_mode()
     def predict_ab(
@@ -200,7 +200,7 @@ class Colorizer:
     @classmethod
     def load(
         cls, name_or_file: str | os.PathLike[str] = "conv8", device: str | torch.device = "auto"
-    ) -> Self:
+    ) -> "Colorizer":
         """Load released weights by their name, or a weights file. Nothing in it is run.
 
         Raises:
@@ -218,11 +218,18 @@ class Colorizer:
             prior = tensors.pop("prior", None)
             network = make_network(name, len(centers), **options)
             load_network(network, {k.removeprefix("network."): v for k, v in tensors.items()})
-            bins = Bins(centers, neighbours=info.pop("neighbours"), sigma=info.pop("sigma"))
+            bins = Bins(centers, neighbours=info.pop("neighbours"), sigma=float(info.pop("sigma")))
             colorizer = cls(
-                network, bins, name=name, temperature=about["temperature"], image_size=about["image_size"],
-                saturation=about["saturation"], prior=prior, bins_info=info, training=about["training"],
-            )  # fmt: skip
+                network,
+                bins,
+                name=name,
+                temperature=float(about["temperature"]),
+                image_size=about["image_size"],
+                saturation=float(about["saturation"]),
+                prior=prior,
+                bins_info=info,
+                training=about["training"],
+            )
         except KeyError as error:
             raise ValueError(f"{path}: these weights lack {error}; get a whole copy or train anew") from error
         except (TypeError, ValueError) as error:

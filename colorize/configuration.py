@@ -1,4 +1,4 @@
-"""From the command line to a training run: Hydra, with wrong keys and values turned into one clear line each."""
+"""From the command line to a training run, with wrong keys and values turned into one clear line each."""
 
 import sys
 from collections.abc import Sequence
@@ -52,7 +52,11 @@ def check_overrides(words: Sequence[str]) -> None:
         overrides = OverridesParser.create().parse_overrides(list(words))
     except HydraException as error:
         raise ValueError(str(error).splitlines()[0]) from error
-    groups = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in CONFIGS.iterdir() if path.is_dir()}
+    groups = {
+        path.name: sorted(file.stem for file in path.glob("*.yaml"))
+        for path in CONFIGS.iterdir()
+        if path.is_dir()
+    }
     choices = []
     for override in overrides:
         if override.key_or_group in groups:
@@ -98,14 +102,16 @@ def _check_key(cfg: DictConfig, key: str, override: Override) -> None:
 
 def _values(override: Override) -> list[Any]:
     if override.is_choice_sweep():
-        return [value for value in override.sweep_iterator()]
+        return list(override.sweep_iterator())
     if override.is_sweep_override():
         return []
     return [override.value()]
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Whether a value has the type of the default it replaces; null and lists of photographs' roots go anywhere."""
+    """Whether a value has the type of the default it replaces; null and lists of photographs' roots go
+    anywhere.
+    """
     if value is None or default is None:
         return True
     if isinstance(default, bool):

@@ -1,4 +1,4 @@
-"""Metrics of several ways to colour the same photographs, beside the baselines that any of them has to beat."""
+"""Metrics of ways to colour the same photographs, beside the baselines that any of them has to beat."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -47,7 +47,7 @@ def baselines(bins: Bins, prior: Float[Tensor, " q"]) -> dict[str, Colorer]:
 @torch.inference_mode()
 def evaluate(
     colorers: Mapping[str, Colorer],
-    batches: Iterable[UInt8[Tensor, "b 3 h w"]],
+    batches: Iterable[UInt8[Tensor, "_ 3 _ _"]],
     bins: Bins,
     prior: Float[Tensor, " q"],
 ) -> dict[str, dict[str, float]]:

@@ -1,4 +1,6 @@
-"""Cross-entropy of logits against sparse soft targets, without a dense target and with one buffer for the gradient."""
+"""Cross-entropy of logits against sparse soft targets, without a dense target and with one buffer for the
+gradient.
+"""
 
 from typing import Any
 
@@ -10,7 +12,8 @@ from torch import Tensor
 def soft_cross_entropy(
     logits: Float[Tensor, "b q h w"], index: Int[Tensor, "b k h w"], weight: Float[Tensor, "b k h w"]
 ) -> Float[Tensor, "b h w"]:
-    """Cross-entropy of each pixel: -sum_q target_q log softmax(logits)_q, with the target given by its nonzero bins.
+    """Cross-entropy of each pixel: -sum_q target_q log softmax(logits)_q, with the target given by its
+    nonzero bins.
 
     Args:
         logits: scores of the bins; any floating type, the log-sum-exp is done in float32 or wider.
@@ -26,17 +29,22 @@ def soft_cross_entropy(
     Source: Zhang, Isola & Efros 2016, equation 2, as logsumexp(z) - sum_k w_k z[i_k].
     """
     if index.shape != weight.shape:
-        raise ValueError(f"index {tuple(index.shape)} and weight {tuple(weight.shape)} must have the same shape")
+        raise ValueError(
+            f"index {tuple(index.shape)} and weight {tuple(weight.shape)} must have the same shape"
+        )
     if logits.ndim != 4 or logits.shape[:1] + logits.shape[2:] != index.shape[:1] + index.shape[2:]:
         raise ValueError(
             f"logits (b, q, h, w) and targets (b, k, h, w) must agree in b, h and w; "
             f"got {tuple(logits.shape)} and {tuple(index.shape)}"
         )
-    return _SoftCrossEntropy.apply(logits, index, weight)  # type: ignore[no-any-return]
+    loss: Tensor = _SoftCrossEntropy.apply(logits, index, weight)
+    return loss
 
 
 class _SoftCrossEntropy(torch.autograd.Function):
-    """Forward keeps the logits and their log-sum-exp; backward writes softmax - target into the one new buffer."""
+    """Forward keeps the logits and their log-sum-exp; backward writes softmax - target into the one new
+    buffer.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, index: Tensor, weight: Tensor) -> Tensor:
@@ -44,7 +52,9 @@ class _SoftCrossEntropy(torch.autograd.Function):
         weight = weight.to(wide)
         log_sum_exp = torch.empty(logits.shape[0], *logits.shape[2:], dtype=wide, device=logits.device)
         parts = _cache_sized(logits)
-        scratch = torch.empty_like(logits[: parts[0].stop], dtype=wide)  # fresh memory a part costs more than exp
+        scratch = torch.empty_like(
+            logits[: parts[0].stop], dtype=wide
+        )  # fresh memory a part costs more than exp
         for part in parts:
             largest = logits[part].amax(dim=1, keepdim=True).to(wide)
             shifted = torch.sub(logits[part], largest, out=scratch).exp_()
@@ -53,7 +63,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return log_sum_exp - (weight * logits.gather(1, index)).sum(dim=1)
 
     @staticmethod
-    def backward(ctx: Any, grad_pixel: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad_pixel: Tensor) -> tuple[Tensor, None, None]:
         logits, index, weight, log_sum_exp = ctx.saved_tensors
         grad = torch.empty_like(logits)
         grad_pixel = grad_pixel[:, None]
@@ -68,7 +78,9 @@ class _SoftCrossEntropy(torch.autograd.Function):
 
 
 def _cache_sized(logits: Tensor) -> list[slice]:
-    """The batch in pieces. On a CPU one picture at a time stays in cache between the steps; a GPU takes it whole."""
+    """The batch in pieces. On a CPU one picture at a time stays in cache between the steps; a GPU takes it
+    whole.
+    """
     if logits.device.type == "cpu":
         return [slice(i, i + 1) for i in range(len(logits))]
     return [slice(None)]

@@ -9,9 +9,11 @@ AUC_LIMIT = 150  # thresholds 0, 1 .. 150 ab units, as in the paper
 
 
 class AreaUnderCurve(torchmetrics.Metric):
-    """Share of pixels whose ab error is within a threshold, averaged over the thresholds 0, 1 .. 150, in percent.
+    """Share of pixels whose ab error is within a threshold, averaged over the thresholds 0, 1 .. 150, in
+    percent.
 
-    All pixels of all photographs are pooled. With weights (1 / prior of the pixel's true bin) it is the rebalanced
+    All pixels of all photographs are pooled. With weights (1 / prior of the pixel's true bin) it is the
+    rebalanced
     AuC: rare colours then count as much as grey ones.
 
     Source: Zhang, Isola & Efros 2016, section 3.1 and table 1.
@@ -54,11 +56,11 @@ def auc_weights(prior: Float[Tensor, " q"], floor: float = 1e-4) -> Float[Tensor
 def psnr(predicted: Float[Tensor, "b 3 h w"], target: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
     """Peak signal-to-noise ratio of each photograph, in dB, over RGB in [0, 1].
 
-    To be averaged over photographs, as papers do; pooling the error over photographs gives another figure. Equal
-    pictures give 100 dB instead of infinity.
+    To be averaged over photographs, as papers do; pooling the error over photographs gives another figure.
+    Equal pictures give 100 dB instead of infinity.
     """
     error = (predicted - target).square().flatten(1).mean(dim=1)
-    return -10 * torch.log10(error.clamp(min=1e-10))
+    return -torch.log10(error.clamp(min=1e-10)) * 10
 
 
 def colorfulness(rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
@@ -68,5 +70,5 @@ def colorfulness(rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
     """
     red, green, blue = (255 * rgb).flatten(2).unbind(dim=1)
     opponents = torch.stack((red - green, (red + green) / 2 - blue), dim=1)  # b 2 n
-    spread = opponents.std(dim=2, unbiased=False).norm(dim=1)
+    spread: Tensor = opponents.std(dim=2, unbiased=False).norm(dim=1)
     return spread + 0.3 * opponents.mean(dim=2).norm(dim=1)

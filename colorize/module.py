@@ -1,4 +1,4 @@
-"""The Lightning module: photographs -> Lab -> logits -> rebalanced loss and penalty; metrics on validation."""
+"""The Lightning module: photographs -> Lab -> logits -> rebalanced loss and penalty; validation metrics."""
 
 from typing import Any
 
@@ -56,9 +56,13 @@ class ColorizationModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         if len(prior) != len(bins):
-            raise ValueError(f"prior has {len(prior)} bins but there are {len(bins)}; compute it for these bins")
+            raise ValueError(
+                f"prior has {len(prior)} bins but there are {len(bins)}; compute it for these bins"
+            )
         if window < network.min_window():
-            raise ValueError(f"data.window must be at least {network.min_window()} for this network, got {window}")
+            raise ValueError(
+                f"data.window must be at least {network.min_window()} for this network, got {window}"
+            )
         self.network, self.bins, self.window = network, bins, window
         self.temperature, self.gray_threshold = temperature, gray_threshold
         self.augment = augment or Augment()
@@ -72,7 +76,8 @@ class ColorizationModule(lightning.LightningModule):
         if channels_last:
             self.network.to(memory_format=torch.channels_last)
         self.regularizer.watch(self.network)
-        self.forward_window = torch.compile(network) if compile else network
+        # A function, not the module: a second name for it would put its weights into checkpoints twice.
+        self.forward_window = torch.compile(network.forward) if compile else network.forward
         self.val_metrics = torch.nn.ModuleDict(
             {
                 "loss": MeanMetric(),
@@ -108,7 +113,11 @@ class ColorizationModule(lightning.LightningModule):
             )
             penalty = self.regularizer.penalty(self.network)
         self.log_dict(
-            {"train/loss": weighted.detach(), "train/loss_unweighted": unweighted, "train/penalty": penalty.detach()},
+            {
+                "train/loss": weighted.detach(),
+                "train/loss_unweighted": unweighted,
+                "train/penalty": penalty.detach(),
+            },
             batch_size=len(batch),
         )
         return weighted + penalty
@@ -139,12 +148,15 @@ class ColorizationModule(lightning.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         if self.regularizer.proximal:
-            self.regularizer.proximal_step(self.network, self.optimizers(False).param_groups[0]["lr"])
+            (optimizer,) = self.trainer.optimizers
+            self.regularizer.proximal_step(self.network, optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimization.optimizer(self.network)
         total = self.trainer.estimated_stepping_batches
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.optimization.rate(step, total))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.optimization.rate(step, total)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -20,12 +20,12 @@ class Optimization:
     Attributes:
         name: sgd, adam or adamw.
         lr: learning rate after the warm-up.
-        weight_decay: on kernels alone. Coupled with sgd and adam, i.e. the gradient of weight_decay / 2 * sum w^2;
-            decoupled with adamw, i.e. a shrinking by lr * weight_decay a step, which is no penalty.
+        weight_decay: on kernels alone. Coupled with sgd and adam, i.e. the gradient of weight_decay / 2 * sum
+            w^2; decoupled with adamw, i.e. a shrinking by lr * weight_decay a step, which is no penalty.
         momentum: of sgd.
         betas: of adam and adamw.
-        schedule: constant; steps (times `step_factor` every `step_every` steps); cosine (down to `final_share` of lr
-            at the last step).
+        schedule: constant; steps (times `step_factor` every `step_every` steps); cosine (down to
+            `final_share` of lr at the last step).
         warmup_steps: steps over which the rate rises linearly to lr, with any schedule.
     """
 
@@ -48,7 +48,9 @@ class Optimization:
         if not self.lr > 0:
             raise ValueError(f"optimizer.lr must be positive, got {self.lr}")
         if self.weight_decay < 0 or self.warmup_steps < 0 or self.step_every < 1:
-            raise ValueError("optimizer.weight_decay and warmup_steps must be 0 or more, step_every 1 or more")
+            raise ValueError(
+                "optimizer.weight_decay and warmup_steps must be 0 or more, step_every 1 or more"
+            )
 
     def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a network's parameters."""

@@ -8,7 +8,11 @@ from colorize.color import lab_to_rgb
 
 
 def draw_bins(
-    centers: Float[Tensor, "q 2"], values: Float[Tensor, " q"], step: float, side: int = 480, lightness: float = 65.0
+    centers: Float[Tensor, "q 2"],
+    values: Float[Tensor, " q"],
+    step: float,
+    side: int = 480,
+    lightness: float = 65.0,
 ) -> Float[Tensor, "3 side side"]:
     """Draw each bin as a disc whose area grows with its value, on a grey ground with the a and b axes.
 
@@ -33,7 +37,9 @@ def draw_bins(
     share = values.float().cpu() / values.max().cpu()
     radius = (share.sqrt() * step / 2).clamp(min=0.07 * step) * (share > 0)
     inside = distance <= radius[nearest]
-    lab = torch.cat((torch.full((1, len(centers)), lightness), centers.float().cpu().T)).unsqueeze(-1)  # 3 q 1
+    lab = torch.cat((torch.full((1, len(centers)), lightness), centers.float().cpu().T)).unsqueeze(
+        -1
+    )  # 3 q 1
     colors = lab_to_rgb(lab)[:, :, 0]
     flat = picture.view(3, -1)
     flat[:, inside] = colors[:, nearest[inside]]

@@ -11,15 +11,15 @@ from colorize.color import rgb_to_lab
 
 
 def color_prior(
-    lab_batches: Iterable[Float[Tensor, "b 3 h w"]], bins: Bins, smoothing: str = "gaussian"
+    lab_batches: Iterable[Float[Tensor, "_ 3 _ _"]], bins: Bins, smoothing: str = "gaussian"
 ) -> Float[Tensor, " q"]:
     """The share of each bin over all pixels of some photographs; sums to 1.
 
     Args:
         lab_batches: photographs in Lab, in batches of any size.
         bins: their encoder; its neighbours and sigma are the smoothing.
-        smoothing: "gaussian" accumulates the soft encodings of all pixels, which is Zhang's Gaussian smoothing;
-            "none" counts nearest bins, as the seed article does.
+        smoothing: "gaussian" accumulates the soft encodings of all pixels, which is Zhang's Gaussian
+            smoothing; "none" counts nearest bins, as the seed article does.
 
     Raises:
         ValueError: if there is no pixel or `smoothing` has no such value.
@@ -41,7 +41,7 @@ def color_prior(
     return (mass / mass.sum()).float()
 
 
-def used_grid_centers(lab_batches: Iterable[Float[Tensor, "b 3 h w"]], step: float) -> Float[Tensor, "q 2"]:
+def used_grid_centers(lab_batches: Iterable[Float[Tensor, "_ 3 _ _"]], step: float) -> Float[Tensor, "q 2"]:
     """The grid points nearest to at least one pixel of some photographs, ordered by a, then b.
 
     Raises:
@@ -59,12 +59,13 @@ def used_grid_centers(lab_batches: Iterable[Float[Tensor, "b 3 h w"]], step: flo
 
 
 def rebalancing_weights(prior: Float[Tensor, " q"], lambda_: float = 0.5) -> Float[Tensor, " q"]:
-    """Class-rebalancing weights w, proportional to 1 / ((1 - lambda) prior + lambda / Q), with sum prior * w = 1.
+    """Class-rebalancing weights w, proportional to 1 / ((1 - lambda) prior + lambda / Q), with sum prior * w
+    = 1.
 
     Args:
         prior: shares that sum to 1.
-        lambda_: share of the uniform distribution, over the bins that occur at all. 1 gives w = 1 everywhere, 0 the
-            plain inverse of the prior, 0.5 is the paper's.
+        lambda_: share of the uniform distribution, over the bins that occur at all. 1 gives w = 1 everywhere,
+            0 the plain inverse of the prior, 0.5 is the paper's.
 
     Returns:
         Finite weights. A bin that does not occur weighs as much as the rarest one that does.
@@ -76,7 +77,9 @@ def rebalancing_weights(prior: Float[Tensor, " q"], lambda_: float = 0.5) -> Flo
     """
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda must be in [0, 1], got {lambda_}")
-    if not (prior >= 0).all() or not torch.isclose(prior.double().sum(), torch.tensor(1.0).double(), atol=1e-4):
+    if not (prior >= 0).all() or not torch.isclose(
+        prior.double().sum(), torch.tensor(1.0).double(), atol=1e-4
+    ):
         raise ValueError("the prior must be non-negative and sum to 1")
     share = prior.double()
     occurs = share > 0

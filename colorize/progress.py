@@ -27,7 +27,12 @@ class StepProgress(Callback):
         self.progress.start()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         if self.progress is not None:
             self.progress.update(self.task, completed=trainer.global_step)
@@ -35,13 +40,15 @@ class StepProgress(Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        at = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        at = {
+            name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
+        }
         minutes = (time.perf_counter() - self.started) / 60
-        self.console.print(
-            f"step {trainer.global_step}  {minutes:.1f} min  loss {at['val/loss']:.3f}  "
-            f"AuC {at['val/auc']:.1f}  rebalanced {at['val/auc_rebalanced']:.1f}  PSNR {at['val/psnr']:.1f} dB",
-            highlight=False,
+        metrics = (
+            f"AuC {at['val/auc']:.1f}  rebalanced {at['val/auc_rebalanced']:.1f}  PSNR {at['val/psnr']:.1f}"
         )
+        line = f"step {trainer.global_step}  {minutes:.1f} min  loss {at['val/loss']:.3f}  {metrics} dB"
+        self.console.print(line, highlight=False)
 
     def on_train_end(self, *args: Any) -> None:
         self._stop()

@@ -1,8 +1,8 @@
-"""L1, L2 and elastic-net penalties on kernels, biases and activities; the proximal step; groups for decoupled decay.
+"""L1, L2 and elastic-net penalties on kernels, biases and activities; proximal step; groups for weight decay.
 
 The penalty is lambda * sum |w| (L1) plus lambda * sum w^2 (L2): a step of SGD at rate r then takes off
-r * lambda * sign(w), or 2 * r * lambda * w. torch's coupled `weight_decay` of d equals L2 with lambda = d / 2; AdamW's
-is decoupled from the gradient and a different thing (`decay_groups`).
+r * lambda * sign(w), or 2 * r * lambda * w. torch's coupled `weight_decay` of d equals L2 with lambda = d /
+2; AdamW's is decoupled from the gradient and a different thing (`decay_groups`).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from colorize.activations import ACTIVATION_TYPES
 
-# Layers with a kernel and a bias. Norm layers and PReLU slopes are not among them, so nothing ever penalises those.
-KERNEL_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+# Layers with a kernel and a bias. Norm layers and PReLU slopes are not among them, so nothing ever penalises
+# those.
+KernelLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ class Regularizer:
 
     Args:
         kernel, bias: penalty on the weights, or the biases, of every convolution and linear layer.
-        activity: penalty on every layer's output (of the activation modules, and of the last layer, which has none):
-            summed over the units, averaged over the batch.
-        proximal: leave the L1 part of kernel and bias out of the loss and soft-threshold after each optimizer step
-            instead (`proximal_step`), which gives exact zeros where the subgradient only comes near them.
+        activity: penalty on every layer's output (of the activation modules, and of the last layer, which has
+            none): summed over the units, averaged over the batch.
+        proximal: leave the L1 part of kernel and bias out of the loss and soft-threshold after each optimizer
+            step instead (`proximal_step`), which gives exact zeros where the subgradient only comes near
+            them.
 
     Source: Tibshirani 1996; Zou & Hastie 2005; Parikh & Boyd 2014, Proximal Algorithms, section 6.5.2.
     """
@@ -77,7 +79,12 @@ class Regularizer:
                 self._activities.append(output)
 
         hooks = [module.register_forward_hook(collect) for module in _output_modules(network)]
-        return lambda: [hook.remove() for hook in hooks] and None
+
+        def stop() -> None:
+            for hook in hooks:
+                hook.remove()
+
+        return stop
 
     def penalty(self, network: nn.Module) -> Float[Tensor, ""]:
         """The sum of all penalties, to be added to the loss; a scalar with gradients."""
@@ -94,7 +101,7 @@ class Regularizer:
 
     @torch.no_grad()
     def proximal_step(self, network: nn.Module, rate: float) -> None:
-        """Soft-threshold kernels and biases by rate * l1: sign(w) max(|w| - rate * l1, 0). Nothing unless `proximal`."""
+        """Soft-threshold kernels and biases by rate * l1; does nothing unless `proximal`."""
         if not self.proximal:
             return
         for layer in kernel_layers(network):
@@ -113,7 +120,9 @@ def soft_threshold(x: Float[Tensor, "*shape"], threshold: float) -> Float[Tensor
 
 
 def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Optimizer parameter groups in which `weight_decay` reaches the kernels alone: no bias, norm or PReLU slope."""
+    """Optimizer parameter groups in which `weight_decay` reaches the kernels alone: no bias, norm or PReLU
+    slope.
+    """
     decayed = {id(layer.weight) for layer in kernel_layers(network)}
     parameters = [p for p in network.parameters() if p.requires_grad]
     return [
@@ -122,9 +131,9 @@ def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, obje
     ]
 
 
-def kernel_layers(network: nn.Module) -> Iterator[nn.Module]:
+def kernel_layers(network: nn.Module) -> Iterator[KernelLayer]:
     """The layers of a network that have a kernel, in order."""
-    return (module for module in network.modules() if isinstance(module, KERNEL_LAYERS))
+    return (module for module in network.modules() if isinstance(module, KernelLayer))
 
 
 def _output_modules(network: nn.Module) -> list[nn.Module]:

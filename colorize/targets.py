@@ -29,17 +29,18 @@ class Plan:
 def make_plan(paths: Sequence[Path], output: Path | None = None, force: bool = False) -> Plan:
     """Find the pictures at `paths` and a target for each.
 
-    Folders are searched with what is below them, but for hidden files and results of earlier runs. A target is never
-    one of the pictures, and never that of two.
+    Folders are searched with what is below them, but for hidden files and results of earlier runs. No target
+    is one of the pictures, and none is that of two.
 
     Args:
         paths: files, whatever their suffix, and folders.
-        output: folder for the results, each at its place relative to the folder it was found in; None is beside the
-            picture.
+        output: folder for the results, each placed as in the folder it was found in; None: beside pictures.
         force: whether a target may exist already.
     """
     plan = Plan()
-    pictures = {_key(path): (path, below) for path, below in _pictures(paths, plan)}  # a file given twice counts once
+    pictures: dict[str, tuple[Path, Path]] = {}
+    for path, below in _pictures(paths, plan):
+        pictures.setdefault(_key(path), (path, below))  # a file given twice counts once
     identities = {_identity(path) for path, _ in pictures.values()} - {None}
     taken: dict[str, Path] = {}
     for path, below in pictures.values():
@@ -49,12 +50,16 @@ def make_plan(paths: Sequence[Path], output: Path | None = None, force: bool = F
             plan.failures.append(str(error))
             continue
         target = (path.parent if output is None else output / below) / f"{path.stem}{RESULT}{suffix}"
-        # In another folder the file system may take A.jpg and a.jpg for the same; beside its picture it does not.
+        # Elsewhere the file system may take A.jpg and a.jpg for the same; where both are it does not.
         key = _key(target) if output is None else _key(target).casefold()
         if key in taken:
-            plan.failures.append(f"{path}: its result {target} is already that of {taken[key]}; use another -o folder")
+            plan.failures.append(
+                f"{path}: its result {target} is already that of {taken[key]}; use another -o folder"
+            )
         elif _identity(target) in identities:
-            plan.failures.append(f"{path}: its result {target} would replace a picture to be coloured; rename one")
+            plan.failures.append(
+                f"{path}: its result {target} would replace a picture to be coloured; rename one"
+            )
         elif os.path.lexists(target) and not force:
             plan.notes.append(f"{path}: skipped, {target} exists; --force replaces it")
         else:
@@ -66,19 +71,20 @@ def make_plan(paths: Sequence[Path], output: Path | None = None, force: bool = F
 def _pictures(paths: Sequence[Path], plan: Plan) -> Iterator[tuple[Path, Path]]:
     """Each picture and the folder below the given one that it lies in."""
     for given in paths:
-        if not given.is_dir():
+        if not os.path.isdir(given):  # where Path.is_dir would raise, for want of permission
             original = _original(given)
             if original is None:
                 yield given, Path()
             else:
                 plan.notes.append(f"{given}: skipped, it is the result of {original}")
             continue
-        count = 0
-        for path in _walk(given, plan):
-            count += 1
-            if not path.stem.endswith(RESULT):
-                yield path, path.parent.relative_to(given)
-        if not count:
+        found = list(_walk(given, plan))
+        pictures = [path for path in found if not path.stem.endswith(RESULT)]
+        yield from ((path, path.parent.relative_to(given)) for path in pictures)
+        if len(pictures) < len(found):
+            count = len(found) - len(pictures)
+            plan.notes.append(f"{given}: skipped {count} results of earlier runs, names that end in {RESULT}")
+        if not found:
             suffixes = " ".join(s for group in images.SUFFIXES.values() for s in group)
             plan.failures.append(f"{given}: no pictures in this folder, looked for {suffixes}")
 
@@ -99,12 +105,12 @@ def _walk(root: Path, plan: Plan) -> Iterator[Path]:
 
 
 def _original(path: Path) -> Path | None:
-    """The picture beside `path` that it is the result of, to go by their names; what `*.jpg` gives on a second run."""
+    """The picture that `path` is the result of, by their names: on a second run `*.jpg` gives both."""
     if not path.stem.endswith(RESULT):
         return None
     stem = path.stem.removesuffix(RESULT)
-    candidates = (path.with_name(stem + path.suffix), *(path.with_name(stem + s) for s in images.SUFFIXES["GIF"]))
-    return next((c for c in candidates if stem and c.is_file()), None)
+    suffixes = (path.suffix, ".gif", ".bmp")  # the last two may have become PNG
+    return next((c for s in suffixes if stem and os.path.isfile(c := path.with_name(stem + s))), None)
 
 
 def _key(path: Path) -> str:

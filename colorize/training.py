@@ -12,7 +12,13 @@ from typing import Any, cast
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -37,10 +43,12 @@ Results = dict[str, dict[str, dict[str, float]]]
 def train(cfg: DictConfig, run_dir: Path) -> Results:
     """Train as configured and leave a run folder.
 
-    The folder gets config.yaml, checkpoints/, model.safetensors, tensorboard/, samples/*.png and results.json.
+    The folder gets config.yaml, checkpoints/, model.safetensors, tensorboard/, samples/*.png and
+    results.json.
 
     Returns:
-        split -> name -> metrics; the network beside its baselines, on the validation and, if any, the test photographs.
+        split -> name -> metrics; the network beside its baselines, on the validation and, if any, the test
+        photographs.
 
     Raises:
         ValueError: for a wrong setting or unusable photographs.
@@ -60,7 +68,9 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     bins, prior = bins_and_prior(data, settings["loss"], Path(cfg.cache_dir))
     module = build_module(settings, data, bins, prior)
     sizes = sum(p.numel() for p in module.network.parameters())
-    console.print(f"Network: {cfg.network.name}, {sizes / 1e6:.2f} M parameters, {len(bins)} bins", highlight=False)
+    console.print(
+        f"Network: {cfg.network.name}, {sizes / 1e6:.2f} M parameters, {len(bins)} bins", highlight=False
+    )
 
     logger = TensorBoardLogger(run_dir, name="", version="tensorboard", default_hp_metric=False)
     logger.experiment.add_text("config", f"```yaml\n{OmegaConf.to_yaml(cfg)}```")
@@ -84,13 +94,17 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     colorizer.save(weights)
     report = {"results": results, "training": facts}
     (run_dir / "results.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    metrics = {f"{split}/{key}": value for split, rows in results.items() for key, value in rows["network"].items()}
+    metrics = {
+        f"{split}/{key}": value for split, rows in results.items() for key, value in rows["network"].items()
+    }
     logger.log_hyperparams(_flat(settings), metrics)
     logger.finalize("success")
 
     for split, rows in results.items():
         print_table(rows, f"{split} photographs, at step {best['global_step']} (the best)")
-    console.print(f"Colour a picture:  python colorize.py --weights {weights} img.jpg", highlight=False, soft_wrap=True)
+    console.print(
+        f"Colour a picture:  python colorize.py --weights {weights} img.jpg", highlight=False, soft_wrap=True
+    )
     console.print(f"Look at the run:   tensorboard --logdir {run_dir}", highlight=False, soft_wrap=True)
     return results
 
@@ -112,7 +126,9 @@ def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) ->
     else:
         centers = srgb_centers(step) if source == "srgb" else zhang313_centers()
     bins = _build(Bins, "loss.bins", options, centers=centers)
-    recipe = json.dumps([data.fingerprint(), data.image_size, centers.tolist(), loss["bins"], loss["smoothing"]])
+    recipe = json.dumps(
+        [data.fingerprint(), data.image_size, centers.tolist(), loss["bins"], loss["smoothing"]]
+    )
     cached = cache_dir / f"prior-{hashlib.blake2b(recipe.encode(), digest_size=12).hexdigest()}.pt"
     if cached.is_file():
         return bins, torch.load(cached, weights_only=True)
@@ -122,7 +138,9 @@ def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) ->
     return bins, prior
 
 
-def build_module(settings: Mapping[str, Any], data: PhotoData, bins: Bins, prior: Tensor) -> ColorizationModule:
+def build_module(
+    settings: Mapping[str, Any], data: PhotoData, bins: Bins, prior: Tensor
+) -> ColorizationModule:
     """The Lightning module of a configuration.
 
     Raises:
@@ -146,11 +164,13 @@ def build_trainer(
     options: Mapping[str, Any], callbacks: list[Callback], logger: TensorBoardLogger, run_dir: Path
 ) -> lightning.Trainer:
     """Lightning's Trainer of the `trainer` settings."""
-    precision = options["precision"]
+    precision: Any = options["precision"]
+    if precision == "auto":
+        precision = fastest_precision(options["accelerator"])
     return lightning.Trainer(
         accelerator=options["accelerator"],
         devices=options["devices"],
-        precision=fastest_precision(options["accelerator"]) if precision == "auto" else precision,
+        precision=precision,
         max_steps=-1 if options["max_steps"] is None else options["max_steps"],
         max_epochs=-1 if options["max_epochs"] is None else options["max_epochs"],
         max_time=None if options["max_minutes"] is None else {"minutes": options["max_minutes"]},
@@ -216,7 +236,9 @@ def _facts(settings: Mapping[str, Any], data: PhotoData, step: int, seconds: flo
         "root": settings["data"]["root"],
         "best_step": step,
         "minutes": round(seconds / 60, 1),
-        "hardware": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads",
+        "hardware": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{torch.get_num_threads()} CPU threads",
         "python": platform.python_version(),
         "torch": torch.__version__,
         "colorize": colorize.__version__,

@@ -1,7 +1,9 @@
-"""Augmentation of batches on the device: geometry for photograph and colours alike, ageing for the lightness alone.
+"""Augmentation of batches on the device: geometry for photograph and colours alike, ageing for the lightness
+alone.
 
-Geometry acts on RGB before colours are encoded. Ageing (gamma, contrast, grain, blur) makes the lightness look like an
-old print's while the target colours stay those of the clean photograph: that is what the network is to recover.
+Geometry acts on RGB before colours are encoded. Ageing (gamma, contrast, grain, blur) makes the lightness
+look like an old print's while the target colours stay those of the clean photograph: that is what the network
+is to recover.
 """
 
 import math
@@ -44,19 +46,34 @@ class Augment:
         for name, value in locals().items():
             if name != "self" and not value >= 0:
                 raise ValueError(f"augment.{name} must be 0 (off) or more, got {value}")
-        for name, share in (("flip", flip), ("rotate90", rotate90), ("translate", translate), ("contrast", contrast)):
+        for name, share in (
+            ("flip", flip),
+            ("rotate90", rotate90),
+            ("translate", translate),
+            ("contrast", contrast),
+        ):
             if share > 1:
                 raise ValueError(f"augment.{name} must be in [0, 1], got {share}")
-        self.flip, self.scale, self.translate, self.rotate, self.rotate90 = flip, scale, translate, rotate, rotate90
+        self.flip, self.scale, self.translate, self.rotate, self.rotate90 = (
+            flip,
+            scale,
+            translate,
+            rotate,
+            rotate90,
+        )
         self.gamma, self.contrast, self.grain, self.blur = gamma, contrast, grain, blur
         self._warps = bool(scale or translate or rotate)
 
     def source_side(self, window: int) -> int:
-        """Side of the window to cut so that `geometry` finds real pixels, not mirrored ones, wherever it looks."""
+        """Side of the window to cut so that `geometry` finds real pixels, not mirrored ones, wherever it
+        looks.
+        """
         if not self._warps:
             return window
         angle = math.radians(min(self.rotate, 45.0))
-        return math.ceil(window * ((1 + self.scale) * (math.cos(angle) + math.sin(angle)) + 2 * self.translate))
+        return math.ceil(
+            window * ((1 + self.scale) * (math.cos(angle) + math.sin(angle)) + 2 * self.translate)
+        )
 
     def geometry(self, rgb: UInt8[Tensor, "b 3 s s"], window: int) -> Float[Tensor, "b 3 window window"]:
         """Scale, shift, rotate, crop to `window` and flip; uint8 in, [0, 1] out."""

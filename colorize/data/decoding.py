@@ -1,4 +1,6 @@
-"""Encoded photographs -> uint8 tensors at the training size, in parallel, with broken files named and counted."""
+"""Encoded photographs -> uint8 tensors at the training size, in parallel, with broken files named and
+counted.
+"""
 
 import os
 import sys
@@ -34,8 +36,8 @@ class BrokenFiles:
         print(f"skipped {photo}: {error}", file=sys.stderr)
         if self.count > self.limit * self.total:
             raise ValueError(
-                f"{self.count} of {self.total} photographs are broken, more than data.max_broken={self.limit:g} allows; "
-                f"the last one: {photo}: {error}"
+                f"{self.count} of {self.total} photographs are broken, more than "
+                f"data.max_broken={self.limit:g} allows; the last one: {photo}: {error}"
             )
 
 
@@ -52,8 +54,9 @@ def decode(photo: Photo, image_size: int) -> UInt8[Tensor, "3 h w"]:
     return torch.from_numpy(read_rgb8(encoded, image_size)).permute(2, 0, 1).contiguous()
 
 
-def decode_all(photos: Sequence[Photo], image_size: int, max_broken: float) -> list[UInt8[Tensor, "3 h w"]]:
-    """Decode photographs in parallel threads, in order, with a progress bar on a terminal; broken ones are left out.
+def decode_all(photos: Sequence[Photo], image_size: int, max_broken: float) -> list[UInt8[Tensor, "3 _ _"]]:
+    """Decode photographs in parallel threads, in order, with a progress bar on a terminal; broken ones are
+    left out.
 
     Raises:
         ValueError: if more than the share `max_broken` of them is broken.

@@ -1,4 +1,6 @@
-"""The Lightning data module: photographs in, uint8 windows out, from memory where they fit and from disk otherwise."""
+"""The Lightning data module: photographs in, uint8 windows out, from memory where they fit and from disk
+otherwise.
+"""
 
 import hashlib
 import os
@@ -21,8 +23,9 @@ class PhotoData(lightning.LightningDataModule):
 
     Args:
         root, val_root, val_share: which photographs, see `sources.find_splits`.
-        image_size: shorter side to which photographs are scaled before windows are cut, in pixels. With the network's
-            receptive field it decides how much of a picture the network sees; it is stored with the weights.
+        image_size: shorter side to which photographs are scaled before windows are cut, in pixels. With the
+            network's receptive field it decides how much of a picture the network sees; it is stored with the
+            weights.
         window: side of a training window, in pixels.
         batch_size: windows in a batch, on each device.
         windows_per_photo: how many windows of each photograph make an epoch.
@@ -94,10 +97,15 @@ class PhotoData(lightning.LightningDataModule):
             list(self.splits.train) * self.windows_per_photo, self.image_size, side, self.max_broken
         )
         return DataLoader(
-            windows, self.batch_size, shuffle=True, drop_last=len(windows) > self.batch_size,
-            num_workers=self.workers, persistent_workers=self.workers > 0, pin_memory=torch.cuda.is_available(),
+            windows,
+            self.batch_size,
+            shuffle=True,
+            drop_last=len(windows) > self.batch_size,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),
-        )  # fmt: skip
+        )
 
     def val_dataloader(self) -> Iterable[Tensor]:
         """The middle squares of the validation photographs, (b, 3, image_size, image_size)."""
@@ -106,26 +114,35 @@ class PhotoData(lightning.LightningDataModule):
     def squares(self, split: str, batch_size: int = 32) -> list[Tensor]:
         """The middle squares of a held split, in uint8 batches."""
         held = self.held[split]
-        return [held.center_squares(which, self.image_size) for which in torch.arange(len(held)).split(batch_size)]
+        return [
+            held.center_squares(which, self.image_size)
+            for which in torch.split(torch.arange(len(held)), batch_size)
+        ]
 
     def train_squares(self) -> Iterator[Tensor]:
-        """The middle squares of all training photographs, with a progress bar: what prior and bins are counted on."""
+        """The middle squares of all training photographs, with a progress bar: what prior and bins are
+        counted on.
+        """
         if "train" in self.held:
             held = self.held["train"]
-            batches = torch.arange(len(held)).split(64)
+            batches = torch.split(torch.arange(len(held)), 64)
             for which in with_progress(batches, "Counting colours", len(batches)):
                 yield held.center_squares(which, self.image_size)
             return
-        streamed = StreamedWindows(self.splits.train, self.image_size, self.image_size, self.max_broken, random=False)
+        streamed = StreamedWindows(
+            self.splits.train, self.image_size, self.image_size, self.max_broken, random=False
+        )
         loader: DataLoader[Tensor] = DataLoader(streamed, 64, num_workers=self.workers)
         yield from with_progress(loader, "Counting colours", len(loader))
 
     def fingerprint(self) -> str:
-        """A key of the training photographs: of their pixels where they are held, else of their names and sizes."""
+        """A key of the training photographs: of their pixels where they are held, else of their names and
+        sizes.
+        """
         digest = hashlib.blake2b(digest_size=16)
         if "train" in self.held:
             digest.update(self.held["train"].sizes.numpy().tobytes())
-            digest.update(self.held["train"].pixels.cpu().numpy())
+            digest.update(self.held["train"].pixels.cpu().numpy().data)
             return digest.hexdigest()
         for photo in self.splits.train:
             digest.update(f"{photo.name}\0{photo.size}\0{_modified(photo)}\n".encode())

@@ -45,18 +45,23 @@ class Splits:
 
 
 def find_splits(
-    root: str | Sequence[str], val_root: str | Sequence[str] | None = None, val_share: float = 0.05, seed: int = 0
+    root: str | Sequence[str],
+    val_root: str | Sequence[str] | None = None,
+    val_share: float = 0.05,
+    seed: int = 0,
 ) -> Splits:
     """Find the photographs of `root` and split them.
 
-    A root that has a folder train/ is taken as split already; its val/ and test/ are used where they exist. Without
-    validation photographs from there or from `val_root`, a share of the training ones is set aside, drawn by `seed`.
+    A root that has a folder train/ is taken as split already; its val/ and test/ are used where they exist.
+    Without validation photographs from there or from `val_root`, a share of the training ones is set aside,
+    drawn by `seed`.
 
     Args:
-        root: one or several of: a folder (searched recursively), a .txt list of paths (relative ones from the list's
-            own folder), .tar shards (glob and {a..b}, {a,b} patterns).
+        root: one or several of: a folder (searched recursively), a .txt list of paths (relative ones from the
+            list's own folder), .tar shards (glob and {a..b}, {a,b} patterns).
         val_root: the same, for validation.
         val_share: share of the photographs set aside, at least one; unused where there are validation ones.
+        seed: of the draw.
 
     Raises:
         ValueError: if a root does not exist or holds no photograph, or none would be left to train on.
@@ -78,7 +83,9 @@ def find_splits(
         val = find_photos(val_root)
     if not val:
         if len(train) < 2:
-            raise ValueError(f"found only {len(train)} photograph in {root}; training and validation need two")
+            raise ValueError(
+                f"found only {len(train)} photograph in {root}; training and validation need two"
+            )
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).tolist()
         held_out = set(order[: max(1, round(len(train) * val_share))])
         val = [photo for i, photo in enumerate(train) if i in held_out]
@@ -121,7 +128,9 @@ def expand_pattern(pattern: str) -> list[Path]:
     if brace:
         first, last, names = brace.groups()
         width = len(first) if first else 0
-        alternatives = names.split(",") if names else [f"{i:0{width}d}" for i in range(int(first), int(last) + 1)]
+        alternatives = (
+            names.split(",") if names else [f"{i:0{width}d}" for i in range(int(first), int(last) + 1)]
+        )
         head, tail = pattern[: brace.start()], pattern[brace.end() :]
         return [path for name in alternatives for path in expand_pattern(head + name + tail)]
     if Path(pattern).is_file():

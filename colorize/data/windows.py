@@ -12,9 +12,11 @@ from colorize.data.sources import Photo
 
 
 class HeldPhotos:
-    """Decoded photographs of any sizes in one uint8 tensor, in RAM or on the device, cut by one gather a batch."""
+    """Decoded photographs of any sizes in one uint8 tensor, in RAM or on the device, cut by one gather a
+    batch.
+    """
 
-    def __init__(self, photos: Sequence[UInt8[Tensor, "3 h w"]]) -> None:
+    def __init__(self, photos: Sequence[UInt8[Tensor, "3 _ _"]]) -> None:
         if not photos:
             raise ValueError("there are no photographs to hold")
         self.pixels = torch.cat([photo.flatten(1) for photo in photos], dim=1)  # 3 n
@@ -33,7 +35,7 @@ class HeldPhotos:
     def cut(
         self, which: Int[Tensor, " b"], top: Int[Tensor, " b"], left: Int[Tensor, " b"], side: int
     ) -> UInt8[Tensor, "b 3 side side"]:
-        """Windows of photographs `which` from (top, left); beyond the border a photograph goes on mirrored."""
+        """Windows of photographs `which` from (top, left), mirrored beyond a photograph's border."""
         height, width = self.sizes[which].unbind(dim=1)
         along = torch.arange(side)
         rows = _mirror(top[:, None] + along, height[:, None])
@@ -50,9 +52,11 @@ class HeldPhotos:
 
 
 class WindowBatches:
-    """One epoch at each iteration: a random window of every photograph, shuffled, in uint8 batches (b, 3, side, side).
+    """One epoch at each iteration: a random window of every photograph, shuffled, in uint8 batches (b, 3,
+    side, side).
 
-    Order and windows depend on the seed and the epoch alone. `rank` of `world_size` takes every world_size-th one.
+    Order and windows depend on the seed and the epoch alone. `rank` of `world_size` takes every world_size-th
+    one.
     """
 
     def __init__(
@@ -75,20 +79,22 @@ class WindowBatches:
     def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         self.epoch += 1
-        order = torch.cat([torch.randperm(len(self.photos), generator=generator) for _ in range(self.repeats)])
+        order = torch.cat(
+            [torch.randperm(len(self.photos), generator=generator) for _ in range(self.repeats)]
+        )
         position = torch.rand(len(order), 2, generator=generator)
         room = (self.photos.sizes[order] - self.side + 1).float()
         corner = torch.floor(position * room.clamp(min=1) + (room.clamp(max=1) - 1) / 2).long()
         mine = torch.arange(self.rank, len(order), self.world_size)
-        for batch in mine.split(self.batch_size)[: len(self)]:
+        for batch in torch.split(mine, self.batch_size)[: len(self)]:
             yield self.photos.cut(order[batch], corner[batch, 0], corner[batch, 1], self.side)
 
 
 class StreamedWindows(Dataset[Tensor]):
     """A random window of each photograph, read and decoded as it comes; for sets that memory does not hold.
 
-    Decoding is repeated every epoch, in the workers of a DataLoader. A broken photograph is named, counted, and the
-    next one is taken in its place.
+    Decoding is repeated every epoch, in the workers of a DataLoader. A broken photograph is named, counted,
+    and the next one is taken in its place.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Files with more than 8 bits a channel: PNG through imagecodecs, TIFF through tifffile."""
 
+import io
 import logging
-from typing import IO, Any
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import ExifTags, Image
 
 from colorize.images.pixels import TEXT_TAGS, Array, Facts, Unfit, straight_alpha, to_16bit, unit_to_16bit
 
+Handle = io.BytesIO | io.BufferedReader
 _COLOUR_CHANNELS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3, "SEPARATED": 4}
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # the two kinds of alpha among TIFF's extra samples
 _ICC_PROFILE = 34675
@@ -18,20 +20,20 @@ _CENTIMETRE = 3
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # remarks on odd tags stay off the terminal
 
 
-def is_deep_png(handle: IO[bytes]) -> bool:
+def is_deep_png(handle: Handle) -> bool:
     """Whether a PNG has 16 bits a channel."""
     handle.seek(0)
     return handle.read(25)[24:] == b"\x10"
 
 
-def read_deep_png(handle: IO[bytes]) -> UInt[Array, "h w c"]:
+def read_deep_png(handle: Handle) -> UInt[Array, "h w c"]:
     """Grey, grey and alpha, RGB or RGBA; a colour said to be transparent has become alpha."""
     handle.seek(0)
     pixels = np.asarray(imagecodecs.png_decode(handle.read()))
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def read_deep_tiff(handle: IO[bytes]) -> tuple[UInt[Array, "h w c"], UInt[Array, "h w"] | None, Facts] | None:
+def read_deep_tiff(handle: Handle) -> tuple[UInt[Array, "h w c"], UInt[Array, "h w"] | None, Facts] | None:
     """First page of a TIFF at 16 bits: grey, RGB or CMYK; alpha; what else it says.
 
     None if it has no more than 8 bits: Pillow knows more kinds of those.
@@ -77,7 +79,7 @@ def _facts(tags: Any) -> Facts:
     exif = Image.Exif()
     for tag in TEXT_TAGS:
         if isinstance(value(tag), str):
-            exif[tag] = value(tag)
+            exif[tag] = value(tag).encode()
     dpi = None
     across, down = value(ExifTags.Base.XResolution), value(ExifTags.Base.YResolution)
     if across and down and across[1] and down[1]:  # numerator, denominator

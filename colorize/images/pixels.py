@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt, UInt8
 from PIL import ExifTags, Image
 
-MAX_ASPECT = 16  # `resize` squeezes what is longer: 1 x 10000 would become 64 x 640,000
+MAX_ASPECT = 8  # `resize` squeezes what is longer: 1 x 10000 would become 64 x 640,000
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,7 +59,7 @@ class Facts:
 def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 3"]:
     """Scale a picture, antialiased, to the size and 8 bits at which networks see it, in training and after.
 
-    Beyond an aspect of 16 the longer side is squeezed to 16 times the shorter.
+    Beyond an aspect of 8 the longer side is squeezed to 8 times the shorter.
     """
     h, w = rgb.shape[:2]
     scale = shorter_side / min(h, w)

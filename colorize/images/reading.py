@@ -8,13 +8,12 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from colorize.images.deep import is_deep_png, read_deep_png, read_deep_tiff
+from colorize.images.deep import Handle, is_deep_png, read_deep_png, read_deep_tiff
 from colorize.images.pixels import (
     TEXT_TAGS,
     Array,
@@ -113,7 +112,7 @@ def result_suffix(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[IO[bytes]]:
+def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Handle]:
     """A file opened; whatever fails inside the block becomes a ValueError of one line."""
     name = "picture" if isinstance(source, bytes) else os.fspath(source)
     try:
@@ -124,12 +123,14 @@ def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[IO[bytes]]:
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ValueError(f"{name}: has more than {limit} million pixels; scale it down first") from error
+    except MemoryError:
+        raise
     except Exception as error:  # damaged data makes decoders raise anything, from struct.error to IndexError
         reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
         raise ValueError(f"{name}: broken or cut off ({reason}); get a whole copy of the file") from error
 
 
-def _handle(source: str | os.PathLike[str] | bytes) -> IO[bytes]:
+def _handle(source: str | os.PathLike[str] | bytes) -> Handle:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     try:
@@ -145,7 +146,7 @@ def _handle(source: str | os.PathLike[str] | bytes) -> IO[bytes]:
         raise Unfit(f"cannot be read: {error.strerror}") from error
 
 
-def _kind(handle: IO[bytes]) -> str:
+def _kind(handle: Handle) -> str:
     """The format, from a file's first bytes; its name may lie."""
     head = handle.read(12)
     handle.seek(0)
@@ -159,7 +160,7 @@ def _kind(handle: IO[bytes]) -> str:
     raise Unfit("is no picture of a known format (JPEG, PNG, WebP, TIFF, BMP, GIF); save it as one of these")
 
 
-def _open(handle: IO[bytes], kind: str) -> Image.Image:
+def _open(handle: Handle, kind: str) -> Image.Image:
     """The picture's header; pixels are decoded later."""
     try:
         with _quiet():
@@ -178,7 +179,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _decode(handle: IO[bytes], shorter_side: int | None = None) -> Picture:
+def _decode(handle: Handle, shorter_side: int | None = None) -> Picture:
     kind = _kind(handle)
     if kind == "TIFF" and (deep := read_deep_tiff(handle)) is not None:
         return _assemble(*deep)
@@ -238,11 +239,14 @@ def _facts(image: Image.Image) -> Facts:
         with contextlib.suppress(Exception), _quiet():  # damaged EXIF is no reason to refuse the picture
             exif = image.getexif()
             orientation = exif.get(ExifTags.Base.Orientation)
-            for tag in set(exif) - {*TEXT_TAGS, ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
-                del exif[tag]  # the rest describes the old file: sizes, strips, thumbnail, orientation
-            for tag in _STALE_EXIF_TAGS:
-                exif.get_ifd(ExifTags.IFD.Exif).pop(tag, None)
-            block = exif.tobytes() if len(exif) else b""
+            kept = Image.Exif()  # the rest describes the old file: sizes, strips, thumbnail, orientation
+            for tag in TEXT_TAGS:
+                if tag in exif:  # as the bytes that were read: Pillow would write ASCII only
+                    kept[tag] = str(exif[tag]).encode("latin-1")
+            for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                if fields := {k: v for k, v in exif.get_ifd(group).items() if k not in _STALE_EXIF_TAGS}:
+                    kept[group] = fields
+            block = kept.tobytes() if len(kept) else b""
     return Facts(image.info.get("icc_profile"), orientation, image.info.get("dpi"), block)
 
 

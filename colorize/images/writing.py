@@ -1,6 +1,7 @@
 """From a `Picture` to a file, whole or not at all."""
 
 import contextlib
+import io
 import os
 import secrets
 import struct
@@ -100,7 +101,9 @@ def _write_tiff(path: Path, picture: Picture) -> None:
 
     exif = Image.Exif()
     exif.load(picture.exif)
-    texts = [(int(tag), _ASCII, 0, str(exif[tag]).encode(), True) for tag in TEXT_TAGS if tag in exif]
+    texts = [
+        (int(tag), _ASCII, 0, str(exif[tag]).encode("latin-1"), True) for tag in TEXT_TAGS if tag in exif
+    ]
     options: dict[str, Any] = {"resolution": picture.dpi, "resolutionunit": "INCH"} if picture.dpi else {}
     if picture.alpha is not None:
         options["extrasamples"] = ["unassalpha"]
@@ -116,7 +119,9 @@ def _save(path: Path, picture: Picture, kind: str, **options: Any) -> None:
         options["dpi"] = picture.dpi
     if picture.exif:
         options["exif"] = picture.exif
-    Image.fromarray(to_8bit(_with_alpha(picture))).save(path, format=kind, **options)
+    encoded = io.BytesIO()  # on a full disk Pillow may leave half a file and say nothing
+    Image.fromarray(to_8bit(_with_alpha(picture))).save(encoded, format=kind, **options)
+    path.write_bytes(encoded.getbuffer())
 
 
 def _with_alpha(picture: Picture) -> Array:

@@ -18,7 +18,7 @@ def make_network(name: str, bins: int, **options: object) -> Network:
     unknown = [key for key in options if key not in valid]
     if unknown:
         raise ValueError(f"{name} has no option {', '.join(unknown)}; it has {', '.join(valid)}")
-    return NETWORKS[name](bins, **options)  # type: ignore[arg-type]
+    return NETWORKS[name](bins, **options)
 
 
 __all__ = ["NETWORKS", "Network", "make_network"]

@@ -1,4 +1,6 @@
-"""What every network offers: logits of a window, of a whole picture, and the ab grid that they are compared with."""
+"""What every network offers: logits of a window, of a whole picture, and the ab grid that they are compared
+with.
+"""
 
 import inspect
 import math
@@ -31,12 +33,13 @@ class Network(nn.Module):
         The picture is continued by reflection, or, where it is smaller than the margin, by its border pixels.
         """
         if self.margin == 0:
-            return self(lightness)
+            return self.forward(lightness)
         mode = "reflect" if min(lightness.shape[-2:]) > self.margin else "replicate"
-        return self(nn.functional.pad(lightness, [self.margin] * 4, mode=mode))
+        return self.forward(nn.functional.pad(lightness, [self.margin] * 4, mode=mode))
 
     def to_grid(self, ab: Float[Tensor, "b 2 h w"], cropped: bool = True) -> Float[Tensor, "b 2 h2 w2"]:
-        """The ab (or any channels) of a window on the grid of the logits: cropped by the margin, then cell means.
+        """The ab (or any channels) of a window on the grid of the logits: cropped by the margin, then cell
+        means.
 
         Args:
             ab: channels of the window, or of the whole picture if not `cropped`.

@@ -15,7 +15,8 @@ LAYERS = 8
 class Conv8(Network):
     """Eight 3x3 convolutions without padding; layer k has k * Q / 8 filters, so the last one is the logits.
 
-    A 32x32 window gives 16x16 logits: each layer takes one pixel (times its dilation) off each side. At inference a
+    A 32x32 window gives 16x16 logits: each layer takes one pixel (times its dilation) off each side. At
+        inference a
     picture is padded, so that it comes out at its own size.
 
     Args:
@@ -49,7 +50,9 @@ class Conv8(Network):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         if channel_multiple < 1 or stride < 1:
-            raise ValueError(f"channel_multiple and stride must be 1 or more, got {channel_multiple} and {stride}")
+            raise ValueError(
+                f"channel_multiple and stride must be 1 or more, got {channel_multiple} and {stride}"
+            )
         self.options = {
             "activation": activation,
             "dropout": dropout,
@@ -60,7 +63,9 @@ class Conv8(Network):
         }
         self.margin = sum(dilations)
         self.stride = stride
-        hidden = [-(-round(k * bins / LAYERS) // channel_multiple) * channel_multiple for k in range(1, LAYERS)]
+        hidden = [
+            -(-round(k * bins / LAYERS) // channel_multiple) * channel_multiple for k in range(1, LAYERS)
+        ]
         widths = [1, *hidden, bins]
         layers: list[nn.Module] = []
         for k, dilation in enumerate(dilations):
@@ -82,7 +87,8 @@ class Conv8(Network):
         self._initialise(activation)
 
     def forward(self, lightness: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b q h2 w2"]:
-        return self.layers((lightness - 50) / 50)
+        logits: Tensor = self.layers((lightness - 50) / 50)
+        return logits
 
     @torch.no_grad()
     def _initialise(self, activation: str) -> None:

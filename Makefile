@@ -1,0 +1,32 @@
+# make demo        train on the sample photographs, colour the test ones, compare
+# make test        all tests, with coverage
+# make check       lint, format, types
+# make benchmark   our maths beside other ways to do the same
+# Each builds .venv first where it is missing. PYTHON=python3.12 picks another interpreter.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := outputs/demo
+
+.PHONY: demo test check benchmark
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(BIN)/.installed
+	$(BIN)/python train.py experiment=demo hydra.run.dir=$(RUN)
+	$(BIN)/python -m scripts.strips 'weights=[$(RUN)/model.safetensors,conv8]' out=$(RUN)/strips
+
+test: $(BIN)/.installed
+	$(BIN)/python -m pytest --cov=colorize --cov-report=term --cov-fail-under=90
+
+check: $(BIN)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(BIN)/.installed
+	$(BIN)/python -m scripts.benchmark

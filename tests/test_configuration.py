@@ -1,0 +1,111 @@
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from colorize.configuration import CONFIGS, check_overrides, compose_config
+from colorize.data import Augment, PhotoData
+from colorize.networks import NETWORKS
+from colorize.optimization import Optimization
+from colorize.regularizers import Penalty, Regularizer
+
+CHOICES = sorted(f"{path.parent.name}={path.stem}" for path in CONFIGS.glob("*/*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+
+
+def parameters(kind: Any) -> set[str]:
+    return set(inspect.signature(kind).parameters)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_file_composes_and_every_key_is_a_parameter(choice: str) -> None:
+    cfg = OmegaConf.to_container(compose_config([choice]), resolve=True)
+    defaults = OmegaConf.to_container(compose_config(), resolve=True)
+    assert isinstance(cfg, dict)
+    assert isinstance(defaults, dict)
+    assert set(cfg) == set(defaults)
+    assert set(cfg["data"]) <= parameters(PhotoData)
+    assert set(cfg["data"]["augment"]) <= parameters(Augment.__init__)
+    assert set(cfg["network"]) - {"name"} <= set(NETWORKS[cfg["network"]["name"]].option_names())
+    assert set(cfg["optimizer"]) <= parameters(Optimization)
+    assert set(cfg["regularization"]) <= parameters(Regularizer)
+    for kind in ("kernel", "bias", "activity"):
+        assert set(cfg["regularization"][kind]) <= parameters(Penalty)
+    for section in ("trainer", "loss"):
+        assert set(cfg[section]) == set(defaults[section])
+    assert set(cfg["loss"]["bins"]) == set(defaults["loss"]["bins"])
+
+
+def test_every_parameter_has_a_key() -> None:
+    cfg: Any = compose_config()
+    assert set(cfg.data) == parameters(PhotoData) - {"seed"}
+    assert set(cfg.data.augment) == parameters(Augment)
+    assert set(cfg.network) - {"name"} == set(NETWORKS["conv8"].option_names())
+    assert set(cfg.optimizer) == parameters(Optimization)
+    assert set(cfg.regularization) == parameters(Regularizer)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_builds(experiment: str, sample: Path, tmp_path: Path) -> None:
+    from colorize.training import bins_and_prior, build_module
+
+    data_root = f"data.root={sample}"
+    cfg = OmegaConf.to_container(
+        compose_config([f"experiment={experiment}", data_root, "data.val_root=null"]), resolve=True
+    )
+    assert isinstance(cfg, dict)
+    cfg["data"]["image_size"] = 24  # decoding at 256 would be all this test does
+    data = PhotoData(**cfg["data"])
+    data.setup()
+    bins, prior = bins_and_prior(data, cfg["loss"], tmp_path)
+    module = build_module(cfg, data, bins, prior)
+    assert len(module.prior) == len(bins)
+
+
+def test_the_papers_constants() -> None:
+    cfg: Any = compose_config(["experiment=paper"])
+    assert (cfg.optimizer.name, cfg.optimizer.lr, list(cfg.optimizer.betas)) == ("adam", 3.16e-5, [0.9, 0.99])
+    assert (cfg.optimizer.weight_decay, cfg.data.batch_size, cfg.data.window) == (1e-3, 40, 176)
+    assert (cfg.loss.bins.source, cfg.loss["lambda"], cfg.loss.temperature) == ("zhang313", 0.5, 0.38)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.root=somewhere", "network.activation=elu", "trainer.max_epochs=3", "experiment=ot8"],
+        ["data.root=[a,b]", "network.dilations=[1,1,2,2,4,4,2,1]", "optimizer.lr=1"],
+        ["network.activation=elu,relu", "optimizer=sgd,adam", "seed=range(3)"],
+        [
+            "experiment=paper",
+            "optimizer.lr=1e-4",
+            "hydra.run.dir=x",
+            "~data.augment.blur",
+            "+data.augment.blur=1",
+        ],
+        ["data.root='a b/{000..003}.tar'", "trainer.gradient_clip_val=null", "trainer.max_steps=null"],
+    ],
+)
+def test_right_words_pass(words: list[str]) -> None:
+    check_overrides(words)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("data.rooot=x", "there is no setting data.rooot; data has root, val_root, val_share"),
+        ("dta.root=x", "there is no setting dta.root; the top level has seed, cache_dir"),
+        ("data.root.x=1", "there is no setting data.root.x; data.root has no keys"),
+        ("network=vgg", "there is no network=vgg; choose one of conv8"),
+        ("experiment=none", "there is no experiment=none; choose one of conv8_scenes, demo"),
+        ("data.batch_size=many", "data.batch_size takes a number, such as 32; got 'many'"),
+        ("optimizer.lr=fast,1e-3", "optimizer.lr takes a number, such as 0.002; got 'fast'"),
+        ("network.batch_norm=3", "network.batch_norm takes true or false, such as true; got 3"),
+        ("network.dilations=2", "network.dilations takes a list"),
+        ("regularization.kernel=1", "regularization.kernel takes a group of settings"),
+    ],
+)
+def test_wrong_words_are_answered_with_the_valid_ones(word: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("[", r"\[")):
+        check_overrides([word])

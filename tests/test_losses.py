@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from colorize.losses import soft_cross_entropy
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+def sparse_target(b: int, q: int, k: int, h: int, w: int) -> tuple[torch.Tensor, torch.Tensor]:
+    index = torch.rand(b, q, h, w).topk(k, dim=1).indices
+    weight = torch.rand(b, k, h, w, dtype=torch.float64)
+    return index, weight / weight.sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("b", [1, 3])
+def test_equals_the_dense_form_in_float64(layout: torch.memory_format, b: int) -> None:
+    logits = (
+        (torch.randn(b, 31, 4, 5, dtype=torch.float64) * 5).contiguous(memory_format=layout).requires_grad_()
+    )
+    index, weight = sparse_target(b, 31, 5, 4, 5)
+    dense = torch.zeros(b, 31, 4, 5, dtype=torch.float64).scatter_(1, index, weight)
+    expected = -(dense * torch.log_softmax(logits, dim=1)).sum(dim=1)
+    loss = soft_cross_entropy(logits, index, weight)
+    torch.testing.assert_close(loss, expected)
+    pixel_weight = torch.rand(b, 4, 5, dtype=torch.float64)
+    (ours,) = torch.autograd.grad((loss * pixel_weight).mean(), logits)
+    (reference,) = torch.autograd.grad((expected * pixel_weight).mean(), logits)
+    torch.testing.assert_close(ours, reference)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gradcheck(layout: torch.memory_format) -> None:
+    logits = torch.randn(2, 7, 3, 2, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    index, weight = sparse_target(2, 7, 3, 3, 2)
+    assert torch.autograd.gradcheck(lambda z: soft_cross_entropy(z, index, weight), logits)
+
+
+def test_equals_torch_with_hard_targets() -> None:
+    logits = torch.randn(2, 11, 6, 6)
+    target = torch.randint(0, 11, (2, 6, 6))
+    loss = soft_cross_entropy(logits, target[:, None], torch.ones(2, 1, 6, 6))
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, target, reduction="none"))
+
+
+def test_finite_and_exact_for_huge_logits() -> None:
+    logits = torch.tensor([1e4, -1e4, 0.0]).view(1, 3, 1, 1)
+    loss = soft_cross_entropy(logits, torch.tensor([2]).view(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
+    assert loss.item() == pytest.approx(1e4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_logits_are_summed_in_float32(dtype: torch.dtype) -> None:
+    logits = (torch.randn(2, 313, 8, 8) * 4).to(dtype).requires_grad_()
+    index, weight = sparse_target(2, 313, 5, 8, 8)
+    loss = soft_cross_entropy(logits, index, weight.float())
+    exact = soft_cross_entropy(logits.detach().double(), index, weight)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss.double(), exact, atol=1e-4, rtol=1e-5)
+    loss.mean().backward()
+    assert logits.grad is not None
+    assert logits.grad.dtype == dtype
+
+
+def test_wrong_shapes_are_named() -> None:
+    index, weight = sparse_target(1, 9, 2, 3, 3)
+    soft_cross_entropy(torch.zeros(1, 9, 3, 3), index, weight.float())
+    function = soft_cross_entropy
+    while hasattr(function, "__wrapped__"):  # past the shape check of the tests
+        function = function.__wrapped__
+    with pytest.raises(ValueError, match="must agree in b, h and w"):
+        function(torch.zeros(1, 9, 4, 3), index, weight.float())
+    with pytest.raises(ValueError, match="must have the same shape"):
+        function(torch.zeros(1, 9, 3, 3), index, weight.float()[:, :1])

@@ -1,0 +1,80 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from colorize import benchmarks
+from colorize.plane import draw_bins
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def script(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"scripts.{name}", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_script_explains_itself_and_refuses_wrong_words() -> None:
+    for name in ("evaluate", "benchmark", "strips"):
+        shown = script(name, "--help")
+        assert shown.returncode == 0
+        assert f"python -m scripts.{name}" in shown.stdout
+        wrong = script(name, "colour=red")
+        assert wrong.returncode == 2
+        assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_evaluate_prints_the_released_weights_beside_the_baselines() -> None:
+    done = script("evaluate", "data=data/sample/val")
+    assert done.returncode == 0, done.stderr
+    for name in ("conv8", "gray", "mean colour", "original", "13 photographs"):
+        assert name in done.stdout
+
+
+def test_strips_show_grey_weights_and_original(tmp_path: Path) -> None:
+    done = script(
+        "strips",
+        "weights=[conv8,conv8]",
+        "data=data/sample/val",
+        f"out={tmp_path}/strips",
+        f"sheet={tmp_path}/sheet.png",
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path) in done.stdout
+    strips = sorted((tmp_path / "strips").iterdir())
+    photos = sorted((ROOT / "data/sample/val").iterdir())
+    assert [s.stem for s in strips] == [p.stem for p in photos]
+    assert Image.open(strips[0]).width == 3 * Image.open(photos[0]).width + 8, (
+        "the same weights twice are one column"
+    )
+    assert Image.open(tmp_path / "sheet.png").height > 13 * 256
+
+
+@pytest.mark.parametrize("task", [benchmarks.encoding, benchmarks.loss, benchmarks.lab])
+def test_benchmarks_time_every_way(task) -> None:  # type: ignore[no-untyped-def]
+    timings = task(torch.rand(2, 3, 8, 8), runs=2)
+    assert timings[0].way.startswith("ours")
+    assert all(t.low <= t.median <= t.high for t in timings)
+
+
+def test_the_ab_plane_shows_each_bin_in_its_colour() -> None:
+    centers = torch.tensor([[60.0, 50.0], [-50.0, 40.0], [0.0, -60.0]])
+    picture = draw_bins(centers, torch.tensor([1.0, 0.25, 0.0]), step=10, side=201)
+    limit = 70.0
+
+    def at(a: float, b: float) -> torch.Tensor:
+        return picture[:, int((limit - b) / (2 * limit) * 201), int((a + limit) / (2 * limit) * 201)]
+
+    assert at(60, 50).argmax() == 0, "red to the upper right"
+    assert at(-50, 40).argmax() == 1, "green to the upper left"
+    assert (at(0.5, -61) - 0.93).abs().max() < 0.2, "no share, no disc"
+    assert (at(57, 50) - at(60, 50)).abs().max() < 1e-5, "the largest fills its cell"
+    assert (at(-53, 40) - at(-50, 40)).abs().max() > 0.1, "a quarter of it has half the radius"
