@@ -4,6 +4,7 @@ A bin is a point of a regular grid; a colour is encoded as Gaussian weights on i
 pairs (index, weight) and never as a Q-channel image.
 """
 
+import functools
 import math
 
 import torch
@@ -29,9 +30,12 @@ def zhang313_centers() -> Float[Tensor, "313 2"]:
 
 
 def srgb_centers(step: float = 10.0) -> Float[Tensor, "q 2"]:
-    """Grid points nearest to at least one 8-bit sRGB colour, ordered by a, then b: 261 at step 10, 969 at
-    step 5.
-    """
+    """Grid points nearest to some 8-bit sRGB colour, ordered by a, then b: 261 at step 10, 969 at step 5."""
+    return _srgb_centers(float(step)).clone()
+
+
+@functools.cache  # a second for all 16.8 million colours
+def _srgb_centers(step: float) -> Tensor:
     _check_step(step)
     levels = torch.arange(256, dtype=torch.float32) / 255
     green, blue = torch.meshgrid(levels, levels, indexing="ij")

@@ -50,7 +50,7 @@ class _WrongOption(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, by default that of the process, and return its exit code."""
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options."""
     parser = argparse.ArgumentParser(
         description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )

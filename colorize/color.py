@@ -16,7 +16,7 @@ XYZ_FROM_RGB = (
 )
 EPSILON = 0.008856  # below it the cube root of CIE Lab turns linear, 7.787 t + 16/116
 SLOPE = 7.787
-GAMUT_STEPS = 14  # bisection steps of `lab_to_rgb`: chroma to 2^-14 of itself, far below one 8-bit level
+GAMUT_STEPS = 10  # bisection steps of `lab_to_rgb`: chroma to 2^-10 of itself, a tenth of an ab unit
 
 _xyz_from_rgb = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64)
 _white = torch.tensor(WHITE_XYZ, dtype=torch.float64)
@@ -100,7 +100,7 @@ def _scale_into_gamut(linear: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
     are touched.
     """
     slack = 1e-5  # rounding of white and of the primaries is no reason to search; clamping takes care of it
-    outside = ((linear < -slack) | (linear > 1 + slack)).any(dim=-3)
+    outside = (linear.amin(dim=-3) < -slack) | (linear.amax(dim=-3) > 1 + slack)
     if not outside.any():
         return linear
     flat_l, flat_ab = (x.movedim(-3, -1)[outside].T[:, :, None] for x in (lightness, ab))  # (1 | 2) n 1

@@ -72,7 +72,7 @@ class Colorizer:
 
     @property
     def device(self) -> torch.device:
-        return self.bins.centers.device
+        return next(self.network.parameters(), self.bins.centers).device
 
     def to(self, device: str | torch.device) -> "Colorizer":
         """Move it to a device: "auto" (CUDA, else Apple's, else the processor) or a name of torch's.
@@ -139,7 +139,7 @@ class Colorizer:
         _check_factor("temperature", temperature)
         _check_factor("saturation", saturation)
         logits = self.network.predict(lightness.to(self.device))
-        return annealed_mean(logits, self.bins.centers, temperature) * saturation
+        return annealed_mean(logits, self.bins.centers.to(logits.device), temperature) * saturation
 
     @torch.inference_mode()
     def _color(self, rgb: Array, temperature: float | None, saturation: float | None) -> Array:

@@ -1,5 +1,6 @@
 """From the command line to a training run, with wrong keys and values turned into one clear line each."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 def run() -> int:
     """Run train.py's command line; 0, or 2 for a wrong setting, or 1 for what went wrong later."""
     flags = [word for word in sys.argv[1:] if word.startswith("-")]
+    sweep = bool({"-m", "--multirun"} & set(flags))
+    sys.argv[1:] = [quoted_path(word, sweep) for word in sys.argv[1:]]
     words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
     if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
         try:
@@ -40,6 +43,31 @@ def _main(cfg: DictConfig) -> None:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def quoted_path(word: str, sweep: bool = False) -> str:
+    """Quote the paths of data.root=... for Hydra, whose grammar has other uses for braces, spaces and so on.
+
+    Args:
+        word: of the command line; any but data.root= and data.val_root= comes back as it is.
+        sweep: whether commas separate the values of a sweep, so that only braces need quotes.
+    """
+    key, equals, value = word.partition("=")
+    if key not in ("data.root", "data.val_root") or not equals or value[:1] in ("", "'", '"'):
+        return word
+    if value.startswith("[") and value.endswith("]"):
+        parts = re.split(r",(?![^{]*\})", value[1:-1])  # commas that are not inside braces
+        return f"{key}=[{','.join(_quoted(part.strip()) for part in parts)}]"
+    if value == "null" or (sweep and "{" not in value):
+        return word
+    return f"{key}={_quoted(value)}"
+
+
+def _quoted(path: str) -> str:
+    if path[:1] in ("'", '"'):
+        return path
+    escaped = path.replace("'", r"\'")
+    return f"'{escaped}'"
 
 
 def check_overrides(words: Sequence[str]) -> None:

@@ -27,7 +27,8 @@ def write_weights(
     metadata = {"colorize": json.dumps({"format": FORMAT, **about})}
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     with images.replacing(path) as temporary:
-        safetensors.torch.save_file(contiguous, temporary, metadata)
+        # Not save_file: its files are private to their owner, whatever the umask.
+        temporary.write_bytes(safetensors.torch.save(contiguous, metadata))
 
 
 def find_weights(name_or_file: str | os.PathLike[str]) -> Path:

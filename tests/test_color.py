@@ -4,6 +4,7 @@ import skimage.color
 import torch
 
 from colorize.color import lab_to_rgb, linear_to_srgb, rgb_to_lab, rgb_to_lightness, srgb_to_linear
+from tests.typecheck import unchecked
 
 
 @pytest.mark.parametrize(
@@ -79,15 +80,8 @@ def test_clip_changes_lightness_where_scale_does_not() -> None:
 
 def test_wrong_input_is_named() -> None:
     with pytest.raises(ValueError, match=r"\(\*, 3, h, w\), got torch.uint8"):
-        _plain(rgb_to_lab)(torch.zeros(3, 4, 4, dtype=torch.uint8))
+        unchecked(rgb_to_lab)(torch.zeros(3, 4, 4, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"got torch.float32 of \(4, 4, 3\)"):
-        _plain(rgb_to_lab)(torch.zeros(4, 4, 3))
+        unchecked(rgb_to_lab)(torch.zeros(4, 4, 3))
     with pytest.raises(ValueError, match="'scale' or 'clip'"):
         lab_to_rgb(torch.zeros(3, 1, 1), "fold")
-
-
-def _plain(function):  # type: ignore[no-untyped-def]
-    """The function without the shape check of the tests, as users call it."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from colorize.configuration import CONFIGS, check_overrides, compose_config
+from colorize.configuration import CONFIGS, check_overrides, compose_config, quoted_path
 from colorize.data import Augment, PhotoData
 from colorize.networks import NETWORKS
 from colorize.optimization import Optimization
@@ -95,7 +95,7 @@ def test_right_words_pass(words: list[str]) -> None:
     ("word", "message"),
     [
         ("data.rooot=x", "there is no setting data.rooot; data has root, val_root, val_share"),
-        ("dta.root=x", "there is no setting dta.root; the top level has seed, cache_dir"),
+        ("dta.root=x", "there is no setting dta.root; the top level has data, network, loss"),
         ("data.root.x=1", "there is no setting data.root.x; data.root has no keys"),
         ("network=vgg", "there is no network=vgg; choose one of conv8"),
         ("experiment=none", "there is no experiment=none; choose one of conv8_scenes, demo"),
@@ -109,3 +109,23 @@ def test_right_words_pass(words: list[str]) -> None:
 def test_wrong_words_are_answered_with_the_valid_ones(word: str, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("[", r"\[")):
         check_overrides([word])
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("data.root=set-{000..003}.tar", "set-{000..003}.tar"),
+        ("data.root=my photos (old)/it's", "my photos (old)/it's"),
+        ("data.root=[data/ot8/train,p-{0,1}.tar]", ["data/ot8/train", "p-{0,1}.tar"]),
+        ("data.root='quoted already/{a,b}'", "quoted already/{a,b}"),
+    ],
+)
+def test_paths_need_no_quotes_beyond_the_shells(word: str, value: object) -> None:
+    cfg: Any = OmegaConf.to_container(compose_config([quoted_path(word)]))
+    assert cfg["data"]["root"] == value
+
+
+def test_sweeps_and_other_words_are_left_alone() -> None:
+    assert quoted_path("data.root=a,b", sweep=True) == "data.root=a,b"
+    assert quoted_path("data.val_root=null") == "data.val_root=null"
+    assert quoted_path("seed=1,2") == "seed=1,2"

@@ -138,7 +138,7 @@ def test_windows_are_exact_cuts() -> None:
 def test_small_photographs_go_on_mirrored() -> None:
     store, photos = held((4, 6))
     cut = store.center_squares(torch.tensor([0]), 8)[0]
-    expected = np.pad(photos[0].numpy(), ((0, 0), (2, 2), (1, 1)), mode="symmetric")
+    expected = np.pad(photos[0].numpy(), ((0, 0), (2, 2), (1, 1)), mode="reflect")
     assert (cut.numpy() == expected).all()
 
 
@@ -249,7 +249,7 @@ def test_warps_look_at_real_pixels_and_at_the_middle(setting: dict[str, float]) 
     ramp = torch.linspace(20, 230, side).expand(8, 3, side, side).contiguous().byte()
     out = augment.geometry(ramp, 32)
     assert out.shape == (8, 3, 32, 32)
-    assert len({round(float(o.mean()), 4) for o in out}) > 1 or "rotate" in setting, "each window has its own"
+    assert len({round(float(o[0, 0, 0]), 4) for o in out}) > 1, "each window has its own"
     # A linear ramp stays linear under scale, shift and rotation unless mirrored pixels were looked at.
     bend = out.diff(dim=-1).diff(dim=-1).abs().amax()
     assert bend < 0.02
@@ -261,7 +261,7 @@ def test_ageing_changes_lightness_within_range_and_as_set() -> None:
         aged = make_augment(setting).age(lightness)
         assert aged.min() >= 0
         assert aged.max() <= 100
-        assert (aged != lightness).flatten(1).any(1).float().mean() > 0.9, setting
+        assert (aged != lightness).flatten(1).any(1).float().mean() > 0.8, setting
     flat = torch.full((256, 1, 32, 32), 50.0)
     assert make_augment({"blur": 2}).age(flat).sub(50).abs().max() < 1e-3
     assert make_augment({"contrast": 0.5}).age(flat).sub(50).abs().max() < 1e-3

@@ -5,6 +5,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from colorize import images
@@ -75,6 +76,21 @@ def test_alpha_is_exact(tmp_path: Path) -> None:
             assert np.abs(alpha.astype(int) - alpha8()).mean() < 12
         else:
             assert alpha is None, name
+
+
+def test_the_depths_between(tmp_path: Path) -> None:
+    levels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    packed = imagecodecs.packints_encode(levels, 12)
+    whole = tiff_bytes(levels, photometric="minisblack", rowsperstrip=64)
+    with tifffile.TiffFile(io.BytesIO(whole)) as tiff:
+        (start,), tags = tiff.pages[0].dataoffsets, tiff.pages[0].tags
+        fields = {258: 12, 279: len(packed)}  # BitsPerSample, StripByteCounts
+        data = bytearray(whole[:start] + packed)
+        for tag, value in fields.items():
+            offset = tags[tag].offset + 8
+            data[offset : offset + 2] = value.to_bytes(2, "little")
+    picture = _read(tmp_path, "a.tif", bytes(data))
+    np.testing.assert_array_equal(picture.rgb[:, :, 0], np.rint(levels * (65535 / 4095)).astype(np.uint16))
 
 
 def test_premultiplied_alpha_is_undone(tmp_path: Path) -> None:

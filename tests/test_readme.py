@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from colorize.configuration import check_overrides
+from colorize.configuration import check_overrides, quoted_path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHELL = [
-    line.split("   #")[0].strip()
+    re.sub(r"\s{2,}#.*", "", line).strip()
     for block in re.findall(r"```(?:bash|sh)\n(.*?)```", README, re.S)
     for line in block.splitlines()
     if line.strip() and not line.startswith("#")
@@ -28,11 +28,12 @@ def test_the_readme_has_commands() -> None:
 def test_command(command: str) -> None:
     words = shlex.split(command)
     if words[:2] == ["python", "train.py"]:
-        check_overrides([word for word in words[2:] if not word.startswith("-")])
+        check_overrides([quoted_path(word) for word in words[2:] if not word.startswith("-")])
     elif words[:2] == ["python", "colorize.py"]:
         from colorize.cli import build_parser
 
-        build_parser().parse_args(words[2:])
+        if words[2:] != ["--help"]:
+            build_parser().parse_args(words[2:])
     elif words[:2] == ["python", "-m"]:
         assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file()
     elif words[0] == "make":

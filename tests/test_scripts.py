@@ -52,10 +52,13 @@ def test_strips_show_grey_weights_and_original(tmp_path: Path) -> None:
     strips = sorted((tmp_path / "strips").iterdir())
     photos = sorted((ROOT / "data/sample/val").iterdir())
     assert [s.stem for s in strips] == [p.stem for p in photos]
-    assert Image.open(strips[0]).width == 3 * Image.open(photos[0]).width + 8, (
-        "the same weights twice are one column"
-    )
-    assert Image.open(tmp_path / "sheet.png").height > 13 * 256
+    with (
+        Image.open(strips[0]) as strip,
+        Image.open(photos[0]) as photo,
+        Image.open(tmp_path / "sheet.png") as sheet,
+    ):
+        assert strip.width == 3 * photo.width + 8, "the same weights twice are one column"
+        assert sheet.height > 13 * 256
 
 
 @pytest.mark.parametrize("task", [benchmarks.encoding, benchmarks.loss, benchmarks.lab])

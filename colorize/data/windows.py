@@ -125,6 +125,7 @@ class StreamedWindows(Dataset[Tensor]):
 
 
 def _mirror(position: Tensor, length: Tensor) -> Tensor:
-    """Positions beyond 0..length-1 folded back into it, the border pixel repeated."""
-    position = position.remainder(2 * length)
-    return torch.minimum(position, 2 * length - 1 - position)
+    """Positions beyond 0..length-1 reflected about the border pixels, as `Network.predict` pads."""
+    period = (2 * length - 2).clamp(min=1)
+    position = position.remainder(period)
+    return torch.minimum(position, period - position)

@@ -66,9 +66,8 @@ def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 
     h2, w2 = (min(round(side * scale), MAX_ASPECT * shorter_side) for side in (h, w))
     planes = 1 if rgb.strides[2] == 0 else 3
     small = np.empty((h2, w2, 3), np.uint8)
-    for c in range(
-        planes
-    ):  # Pillow shares the memory of one plane; three it would copy, as four bytes a pixel
+    # Plane by plane: Pillow shares the memory of one, but would copy three together, as four bytes a pixel.
+    for c in range(planes):
         plane = Image.fromarray(np.ascontiguousarray(to_8bit(rgb[:, :, c])))
         small[:, :, c] = np.asarray(plane.resize((w2, h2), Image.Resampling.BICUBIC))
     small[:, :, planes:] = small[:, :, :1]
