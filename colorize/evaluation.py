@@ -23,13 +23,13 @@ COLUMNS = {
 Colorer = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 2 h w"]]  # Lab -> ab; only L may be used
 
 
-def network_colorer(network: Network, bins: Bins, temperature: float) -> Colorer:
-    """Colour by a network: logits, annealed mean, ab at the size of L."""
+def network_colorer(network: Network, bins: Bins, temperature: float, saturation: float = 1.0) -> Colorer:
+    """Colour by a network: logits, annealed mean times the saturation, ab at the size of L."""
     from colorize.module import upsample
 
     def color(lab: Tensor) -> Tensor:
         logits = network.predict(lab[:, :1])
-        return upsample(annealed_mean(logits, bins.centers, temperature), lab)
+        return upsample(annealed_mean(logits, bins.centers, temperature) * saturation, lab)
 
     return color
 

@@ -1,8 +1,12 @@
-"""python -m scripts.evaluate [weights=NAME|FILE] data=FOLDER|LIST|SHARDS [temperature=T]
+"""python -m scripts.evaluate data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
+                           [saturation=[S,..]]
 
 Metrics of weights over photographs (their middle squares at the weights' image size), beside gray, the
-training photographs' mean colour and the original. AuC pools pixels, rebalanced with 1 / the weights' prior;
-PSNR and colourfulness are means over photographs.
+training photographs' mean colour and the original; a row for each temperature and saturation.
+
+AuC is the share of pixels within 0, 1 .. 150 ab units of the truth, averaged over those thresholds, all pixels
+pooled; rebalanced it weighs each pixel by 1 / max(prior, 1e-4) of its true colour, with the prior that the
+weights were trained with. PSNR and colourfulness are means over photographs.
 """
 
 import torch
@@ -16,29 +20,26 @@ from scripts.arguments import MISSING, arguments
 
 
 def main() -> None:
-    args = arguments(__doc__, weights="conv8", data=MISSING, temperature=None)
-    colorizer = Colorizer.load(args.weights)
-    if colorizer.prior is None:
-        raise SystemExit(f"error: {args.weights} holds no prior, which the rebalanced AuC needs")
-    temperature = colorizer.temperature if args.temperature is None else float(args.temperature)
+    args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[])
     try:
+        colorizer = Colorizer.load(args.weights)
         photos = decode_all(find_photos(args.data), colorizer.image_size, max_broken=0.01)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
+    if colorizer.prior is None:
+        raise SystemExit(f"error: {args.weights} holds no prior, which the rebalanced AuC needs")
     held = HeldPhotos(photos)
     squares = (
         held.center_squares(which, colorizer.image_size) for which in torch.arange(len(held)).split(32)
     )
     colorers = {
-        f"{args.weights}, T = {temperature:g}": network_colorer(
-            colorizer.network, colorizer.bins, temperature
-        )
+        f"T = {t:g}, S = {s:g}": network_colorer(colorizer.network, colorizer.bins, t, s)
+        for t in args.temperature or [colorizer.temperature]
+        for s in args.saturation or [colorizer.saturation]
     }
     colorers |= baselines(colorizer.bins, colorizer.prior)
-    print_table(
-        evaluate(colorers, squares, colorizer.bins, colorizer.prior),
-        f"{len(held)} photographs of {args.data}",
-    )
+    title = f"{args.weights} on {len(held)} photographs of {args.data}"
+    print_table(evaluate(colorers, squares, colorizer.bins, colorizer.prior), title)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME command='python train.py ...'
+"""python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME command=... hardware=...
+                          licence=... [temperature=T] [saturation=S]
 
-Put trained weights into the package in half precision, with the command that made them in their metadata.
+Put trained weights into the package in half precision. Their metadata gets the command that made them, the
+hardware and the licence; temperature and saturation are those that validation photographs asked for.
 """
 
 from colorize import Colorizer
@@ -10,10 +12,12 @@ from scripts.arguments import MISSING, arguments
 
 def main() -> None:
     args = arguments(
-        __doc__, weights=MISSING, name=MISSING, command=MISSING, hardware=MISSING, licence=MISSING
-    )
+        __doc__, weights=MISSING, name=MISSING, command=MISSING, hardware=MISSING, licence=MISSING,
+        temperature=0.38, saturation=1.0,
+    )  # fmt: skip
     colorizer = Colorizer.load(args.weights, device="cpu")
     colorizer.training |= {"command": args.command, "hardware": args.hardware, "licence": args.licence}
+    colorizer.temperature, colorizer.saturation = float(args.temperature), float(args.saturation)
     path = RELEASED / f"{args.name}.safetensors"
     colorizer.save(path, half=True)
     print(f"{path}: {path.stat().st_size / 2**20:.1f} MB")

@@ -33,9 +33,17 @@ def test_every_script_explains_itself_and_refuses_wrong_words() -> None:
 
 
 def test_evaluate_prints_the_released_weights_beside_the_baselines() -> None:
-    done = script("evaluate", "data=data/sample/val")
+    done = script("evaluate", "data=data/sample/val", "temperature=[0.38,1]", "saturation=[1,1.5]")
     assert done.returncode == 0, done.stderr
-    for name in ("conv8", "gray", "mean colour", "original", "13 photographs"):
+    for name in (
+        "conv8",
+        "gray",
+        "mean colour",
+        "original",
+        "13 photographs",
+        "T = 0.38, S = 1",
+        "T = 1, S = 1.5",
+    ):
         assert name in done.stdout
 
 
