@@ -62,7 +62,12 @@ def rgb_to_lightness(rgb: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 1 h w"
         ValueError: if `rgb` is not floating point or has no channel axis of 3.
     """
     _check_three_channels(rgb, "rgb")
-    return 116 * _compress(_mix(_white_scaled_from_rgb[1:2], srgb_to_linear(rgb))) - 16
+    return linear_to_lightness(srgb_to_linear(rgb))
+
+
+def linear_to_lightness(linear: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 1 h w"]:
+    """L* in [0, 100] of linear RGB in [0, 1], for callers that undo the transfer curve by a table."""
+    return 116 * _compress(_mix(_white_scaled_from_rgb[1:2], linear)) - 16
 
 
 def lab_to_rgb(lab: Float[Tensor, "*b 3 h w"], gamut: str = "scale") -> Float[Tensor, "*b 3 h w"]:

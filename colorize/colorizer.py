@@ -1,5 +1,6 @@
 """The colorizer that people use: a picture in, the same in colour out. Never imports Lightning."""
 
+import functools
 import math
 import os
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from colorize import images
 from colorize.bins import Bins, annealed_mean
-from colorize.color import lab_to_rgb, rgb_to_lightness
+from colorize.color import lab_to_rgb, linear_to_lightness, rgb_to_lightness, srgb_to_linear
 from colorize.networks import Network, make_network
 from colorize.upsampling import cubic_weights
 from colorize.weights_file import find_weights, load_network, read_weights, write_weights
@@ -169,10 +170,11 @@ class Colorizer:
 
     def _lightness(self, rgb: Array) -> Float[Tensor, "1 h w"]:
         """L* on the device of rgb (h w 3) of any type that `__call__` takes."""
-        values = rgb.astype(np.float32)
         if rgb.dtype.kind == "u":
-            values /= np.iinfo(rgb.dtype).max
-        return rgb_to_lightness(torch.from_numpy(values).to(self.device).permute(2, 0, 1).contiguous())
+            linear = np.take(_linear_levels(rgb.dtype), rgb.transpose(2, 0, 1))
+            return linear_to_lightness(torch.from_numpy(linear).to(self.device))
+        values = torch.from_numpy(rgb.astype(np.float32)).to(self.device)
+        return rgb_to_lightness(values.permute(2, 0, 1).contiguous())
 
     def save(self, path: str | os.PathLike[str], half: bool = False) -> None:
         """Write the weights file, which stands alone: network, bins, prior and settings.
@@ -285,6 +287,13 @@ def _levels(dtype: np.dtype[Any]) -> Array:
     """All greys of an integer type, as a picture one pixel wide."""
     levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
     return np.broadcast_to(levels[:, None, None], (len(levels), 1, 3))
+
+
+@functools.cache  # the transfer curve of a few levels instead of millions of pixels
+def _linear_levels(dtype: np.dtype[Any]) -> Array:
+    """Linear light of each level of an integer type."""
+    maximum = np.iinfo(dtype).max
+    return srgb_to_linear(torch.arange(maximum + 1, dtype=torch.float64) / maximum).float().numpy()
 
 
 def _to_integers(rgb: Array) -> Array:

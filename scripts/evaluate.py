@@ -4,9 +4,9 @@
 Metrics of weights over photographs (their middle squares at the weights' image size), beside gray, the
 training photographs' mean colour and the original; a row for each temperature and saturation.
 
-AuC is the share of pixels within 0, 1 .. 150 ab units of the truth, averaged over those thresholds, all pixels
-pooled; rebalanced it weighs each pixel by 1 / max(prior, 1e-4) of its true colour, with the prior that the
-weights were trained with. PSNR and colourfulness are means over photographs.
+AuC is the share of pixels within 0, 1 .. 150 ab units of the truth, averaged over those thresholds, all
+pixels pooled; rebalanced it weighs each pixel by 1 / max(prior, 1e-4) of its true colour, with the prior that
+the weights were trained with. PSNR and colourfulness are means over photographs.
 """
 
 import torch
