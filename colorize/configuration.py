@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import hydra
@@ -16,6 +17,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+MAY_BE_NULL = (
+    "trainer.max_steps",
+    "trainer.gradient_clip_val",
+)  # off; settings that are null may be anything
 
 
 def run() -> int:
@@ -26,6 +31,8 @@ def run() -> int:
     words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
     if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
         try:
+            if bare := [word for word in sys.argv[1:] if "=" not in word and word[:1] not in ("-", "~")]:
+                raise ValueError(f"settings are key=value; got {bare[0]!r}")
             check_overrides(words)
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -36,13 +43,19 @@ def run() -> int:
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
 def _main(cfg: DictConfig) -> None:
-    from colorize.training import train  # behind the checks: Lightning takes seconds to import
+    # Behind the checks: Lightning takes seconds to import.
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from colorize.training import train
 
     try:
         train(cfg, Path(HydraConfig.get().runtime.output_dir))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def quoted_path(word: str, sweep: bool = False) -> str:
@@ -89,7 +102,8 @@ def check_overrides(words: Sequence[str]) -> None:
     for override in overrides:
         if override.key_or_group in groups:
             for value in _values(override):
-                if value is not None and value not in groups[override.key_or_group]:
+                optional = override.key_or_group == "experiment"
+                if value not in groups[override.key_or_group] and not (optional and value is None):
                     valid = ", ".join(groups[override.key_or_group])
                     raise ValueError(f"there is no {override.key_or_group}={value}; choose one of {valid}")
             if not override.is_sweep_override():
@@ -124,7 +138,7 @@ def _check_key(cfg: DictConfig, key: str, override: Override) -> None:
             raise ValueError(f"there is no setting {key}; {where or 'the top level'} has {valid}")
         node = OmegaConf.select(node, name)
     for value in _values(override):
-        if not _fits(value, node):
+        if not _fits(value, node, key):
             raise ValueError(f"{key} takes {_kind(node)}, such as {_example(node)}; got {value!r}")
 
 
@@ -136,28 +150,34 @@ def _values(override: Override) -> list[Any]:
     return [override.value()]
 
 
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a value has the type of the default it replaces; null and lists of photographs' roots go
-    anywhere.
-    """
-    if value is None or default is None:
+def _fits(value: Any, default: Any, key: str) -> bool:
+    """Whether a value has the type of the default it replaces. Anything may replace null."""
+    if default is None:
         return True
+    if value is None:
+        return key in MAY_BE_NULL
     if isinstance(default, bool):
         return isinstance(value, bool)
-    if isinstance(default, int | float):
+    if isinstance(default, int):
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(default, DictConfig):
         return isinstance(value, dict)
     if isinstance(default, ListConfig):
         return isinstance(value, list)
-    return not isinstance(value, dict)
+    return not isinstance(value, dict | list) or key == "data.root"
 
 
 def _kind(default: Any) -> str:
     if isinstance(default, bool):
         return "true or false"
-    if isinstance(default, int | float):
+    if isinstance(default, int):
+        return "a whole number"
+    if isinstance(default, float):
         return "a number"
+    if isinstance(default, str):
+        return "a word"
     return "a list" if isinstance(default, ListConfig) else "a group of settings"
 
 

@@ -70,5 +70,5 @@ def colorfulness(rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
     """
     red, green, blue = (255 * rgb).flatten(2).unbind(dim=1)
     opponents = torch.stack((red - green, (red + green) / 2 - blue), dim=1)  # b 2 n
-    spread = torch.linalg.vector_norm(opponents.std(dim=2, unbiased=False), dim=1)
-    return spread + 0.3 * torch.linalg.vector_norm(opponents.mean(dim=2), dim=1)
+    spread, mean = opponents.std(dim=2, unbiased=False), opponents.mean(dim=2)
+    return torch.hypot(*spread.unbind(dim=1)) + 0.3 * torch.hypot(*mean.unbind(dim=1))

@@ -116,7 +116,7 @@ class ColorizationModule(lightning.LightningModule):
             {
                 "train/loss": weighted.detach(),
                 "train/loss_unweighted": unweighted,
-                "train/penalty": penalty.detach(),
+                "train/penalty": penalty.detach() + self.regularizer.proximal_penalty(self.network),
             },
             batch_size=len(batch),
         )

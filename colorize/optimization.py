@@ -45,6 +45,8 @@ class Optimization:
             raise ValueError(f"unknown optimizer {self.name!r}; choose one of {', '.join(OPTIMIZERS)}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"unknown schedule {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        if len(self.betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in self.betas):
+            raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {list(self.betas)}")
         if not self.lr > 0:
             raise ValueError(f"optimizer.lr must be positive, got {self.lr}")
         if self.weight_decay < 0 or self.warmup_steps < 0 or self.step_every < 1:
@@ -66,13 +68,13 @@ class Optimization:
         Raises:
             ValueError: if the cosine schedule is to end at an unknown step.
         """
+        if self.schedule == "cosine" and not 0 < total_steps < math.inf:
+            raise ValueError("optimizer.schedule=cosine needs trainer.max_steps or trainer.max_epochs")
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
         if self.schedule == "steps":
             return float(self.step_factor ** (step // self.step_every))
         if self.schedule == "cosine":
-            if not 0 < total_steps < math.inf:
-                raise ValueError("the cosine schedule needs trainer.max_epochs or trainer.max_steps")
             progress = min(1.0, (step - self.warmup_steps) / max(1, total_steps - self.warmup_steps))
             return self.final_share + (1 - self.final_share) * (1 + math.cos(math.pi * progress)) / 2
         return 1.0

@@ -97,10 +97,10 @@ def is_colored(lab: Float[Tensor, "b 3 h w"], threshold: float = 5.0) -> Float[T
     return (lab[:, 1:].abs().flatten(1).amax(dim=1) > threshold).to(lab.dtype)
 
 
-def batches_to_lab(rgb_batches: Iterable[Tensor], device: torch.device | str = "cpu") -> Iterable[Tensor]:
-    """uint8 RGB batches (b, 3, h, w) to Lab, without their grey photographs."""
+def batches_to_lab(rgb_batches: Iterable[Tensor], threshold: float = 5.0) -> Iterable[Tensor]:
+    """uint8 RGB batches (b, 3, h, w) to Lab, without their grey photographs (see `is_colored`)."""
     for rgb in rgb_batches:
-        lab = rgb_to_lab(rgb.to(device).float() / 255)
-        colored = lab[is_colored(lab) > 0]
+        lab = rgb_to_lab(rgb.float() / 255)
+        colored = lab[is_colored(lab, threshold) > 0]
         if len(colored):
             yield colored

@@ -87,7 +87,7 @@ class Regularizer:
         return stop
 
     def penalty(self, network: nn.Module) -> Float[Tensor, ""]:
-        """The sum of all penalties, to be added to the loss; a scalar with gradients."""
+        """The penalties that are part of the loss; a scalar with gradients. Without the proximal part."""
         total = torch.zeros((), device=next(network.parameters()).device)
         kernel, bias = (self._in_loss(self.kernel), self._in_loss(self.bias))
         for layer in kernel_layers(network):
@@ -97,6 +97,17 @@ class Regularizer:
         for output in self._activities:
             total = total + self.activity(output.float()) / len(output)
         self._activities.clear()
+        return total
+
+    @torch.no_grad()
+    def proximal_penalty(self, network: nn.Module) -> Float[Tensor, ""]:
+        """l1 * sum |w|, which `proximal_step` takes the place of: to be shown, not added to the loss."""
+        total = torch.zeros((), device=next(network.parameters()).device)
+        if self.proximal:
+            for layer in kernel_layers(network):
+                total += self.kernel.l1 * layer.weight.abs().sum()
+                if layer.bias is not None:
+                    total += self.bias.l1 * layer.bias.abs().sum()
         return total
 
     @torch.no_grad()

@@ -30,6 +30,7 @@ from colorize.callbacks import PictureGrid, PriorOnPlane, Throughput, WeightHist
 from colorize.colorizer import Colorizer
 from colorize.data import PhotoData
 from colorize.evaluation import baselines, evaluate, network_colorer, print_table
+from colorize.images import replacing
 from colorize.module import ColorizationModule
 from colorize.networks import make_network
 from colorize.optimization import Optimization
@@ -80,10 +81,13 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     seconds = time.perf_counter() - started
 
     checkpoint = next(c for c in callbacks if isinstance(c, ModelCheckpoint))
-    best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+    if not checkpoint.best_model_path:  # epochs or minutes ran out before the first validation
+        trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
+    best_path = checkpoint.best_model_path or run_dir / "checkpoints" / "last.ckpt"
+    best = torch.load(best_path, weights_only=True, map_location="cpu")
     module.load_state_dict(best["state_dict"])
     module.eval()
-    facts = _facts(settings, data, best["global_step"], seconds)
+    facts = _facts(settings, data, trainer.strategy.root_device, best["global_step"], seconds)
     results = _evaluate(module, data)
     weights = run_dir / "model.safetensors"
     colorizer = Colorizer(
@@ -122,19 +126,23 @@ def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) ->
     if source == "zhang313" and step != 10:
         raise ValueError(f"the zhang313 bins have step 10, got loss.bins.step={step:g}")
     if source == "data":
-        centers = used_grid_centers(batches_to_lab(data.train_squares()), step)
+        centers = used_grid_centers(
+            batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), step
+        )
     else:
         centers = srgb_centers(step) if source == "srgb" else zhang313_centers()
     bins = _build(Bins, "loss.bins", options, centers=centers)
-    recipe = json.dumps(
-        [data.fingerprint(), data.image_size, centers.tolist(), loss["bins"], loss["smoothing"]]
-    )
+    counted = {key: loss[key] for key in ("bins", "smoothing", "gray_threshold")}
+    recipe = json.dumps([data.fingerprint(), data.image_size, centers.tolist(), counted])
     cached = cache_dir / f"prior-{hashlib.blake2b(recipe.encode(), digest_size=12).hexdigest()}.pt"
     if cached.is_file():
         return bins, torch.load(cached, weights_only=True)
-    prior = color_prior(batches_to_lab(data.train_squares()), bins, loss["smoothing"])
+    prior = color_prior(
+        batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), bins, loss["smoothing"]
+    )
     cache_dir.mkdir(parents=True, exist_ok=True)
-    torch.save(prior, cached)
+    with replacing(cached) as temporary:
+        torch.save(prior, temporary)
     return bins, prior
 
 
@@ -174,7 +182,10 @@ def build_trainer(
         max_steps=-1 if options["max_steps"] is None else options["max_steps"],
         max_epochs=-1 if options["max_epochs"] is None else options["max_epochs"],
         max_time=None if options["max_minutes"] is None else {"minutes": options["max_minutes"]},
-        val_check_interval=options["val_every_steps"],
+        # Never fewer than one validation: without one there is no best checkpoint.
+        val_check_interval=min(
+            options["val_every_steps"], options["max_steps"] or options["val_every_steps"]
+        ),
         check_val_every_n_epoch=None,
         log_every_n_steps=options["log_every_steps"],
         gradient_clip_val=options["gradient_clip_val"],
@@ -229,16 +240,17 @@ def _evaluate(module: ColorizationModule, data: PhotoData) -> Results:
     }
 
 
-def _facts(settings: Mapping[str, Any], data: PhotoData, step: int, seconds: float) -> dict[str, Any]:
+def _facts(
+    settings: Mapping[str, Any], data: PhotoData, device: torch.device, step: int, seconds: float
+) -> dict[str, Any]:
     """What the weights file says about its making."""
+    threads = torch.get_num_threads()
     return {
         "photographs": len(data.splits.train),
         "root": settings["data"]["root"],
         "best_step": step,
         "minutes": round(seconds / 60, 1),
-        "hardware": torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"{torch.get_num_threads()} CPU threads",
+        "hardware": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU threads",
         "python": platform.python_version(),
         "torch": torch.__version__,
         "colorize": colorize.__version__,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from colorize import benchmarks
-from colorize.data.decoding import decode_all
+from colorize.data.decoding import BrokenFiles, decode_all
 from colorize.data.sources import find_photos
 from colorize.data.windows import HeldPhotos
 from scripts.arguments import arguments
@@ -20,7 +20,7 @@ from scripts.arguments import arguments
 
 def main() -> None:
     args = arguments(__doc__, runs=15, data="data/sample")
-    held = HeldPhotos(decode_all(find_photos(args.data)[:40], 44, max_broken=0.0))
+    held = HeldPhotos(decode_all(find_photos(args.data)[:40], 44, BrokenFiles(0.0, 40)))
     rgb = held.center_squares(torch.arange(40) % len(held), 44).float() / 255
     table = Table(title=f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
     for heading in ("task", "way", "median ms", "middle half", "times ours"):

@@ -12,7 +12,7 @@ the weights were trained with. PSNR and colourfulness are means over photographs
 import torch
 
 from colorize import Colorizer
-from colorize.data.decoding import decode_all
+from colorize.data.decoding import BrokenFiles, decode_all
 from colorize.data.sources import find_photos
 from colorize.data.windows import HeldPhotos
 from colorize.evaluation import baselines, evaluate, network_colorer, print_table
@@ -23,7 +23,8 @@ def main() -> None:
     args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[])
     try:
         colorizer = Colorizer.load(args.weights)
-        photos = decode_all(find_photos(args.data), colorizer.image_size, max_broken=0.01)
+        found = find_photos(args.data)
+        photos = decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found)))
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
     if colorizer.prior is None:

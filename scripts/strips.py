@@ -6,6 +6,7 @@ One PNG a photograph: grey | coloured by each of the weights | original. `only` 
 joins the strips into one picture.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -22,22 +23,27 @@ def main() -> None:
         __doc__, weights=["conv8"], data="data/sample/test", only=None, out="outputs/strips", sheet=None
     )
     colorizers = {
-        "/".join(Path(w).with_suffix("").parts[-2:]): Colorizer.load(w) for w in map(str, args.weights)
+        "/".join(Path(w).with_suffix("").parts[-2:]): Colorizer.load(w) for w in as_list(args.weights)
     }
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     strips = []
     for photo in find_photos(args.data):
-        if args.only and Path(photo.name).stem not in args.only:
+        if args.only and Path(photo.name).stem not in as_list(args.only):
             continue
-        original = Image.fromarray(images.read_rgb8(photo.path))
+        original = Image.fromarray(images.read_rgb8(photo.read()))
         colored = {name: colorizer(original) for name, colorizer in colorizers.items()}
         strips.append(strip({"grey": original.convert("L"), **colored, "original": original}))
         strips[-1].save(folder / f"{Path(photo.name).stem}.png")
     print(f"{len(strips)} strips of grey | {' | '.join(colorizers)} | original:  {folder}")
-    if args.sheet:
+    if args.sheet and strips:
         joined(strips).save(args.sheet, optimize=True)
         print(args.sheet)
+
+
+def as_list(names: str | Sequence[str]) -> list[str]:
+    """One name, or several."""
+    return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
 def strip(pictures: dict[str, Image.Image]) -> Image.Image:
@@ -62,4 +68,7 @@ def joined(strips: list[Image.Image]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -439,7 +440,9 @@ def test_interrupt_and_broken_pipe(tmp_path: Path, weights: Path) -> None:
         (tmp_path / f"{number:03}.png").write_bytes(data)
     command = [sys.executable, str(ROOT / "colorize.py"), "--weights", str(weights), str(tmp_path), "--force"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    # A background job of a shell ignores SIGINT and hands that on; a terminal's command does not.
+    heed = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, preexec_fn=heed, **pipes) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from colorize.data import Augment, PhotoData
-from colorize.data.decoding import decode, decode_all
+from colorize.data.decoding import BrokenFiles, decode, decode_all
 from colorize.data.module import make_augment
 from colorize.data.sources import expand_pattern, find_photos, find_splits
 from colorize.data.windows import HeldPhotos, StreamedWindows, WindowBatches
@@ -109,12 +109,28 @@ def test_broken_files_are_named_counted_and_limited(folder: Path, capsys: pytest
     (folder / "wood" / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
     (folder / "sea" / "empty.png").write_bytes(b"")
     photos = find_photos(str(folder))
-    assert len(decode_all(photos, 32, max_broken=0.2)) == 10
+    assert len(decode_all(photos, 32, BrokenFiles(0.2, len(photos)))) == 10
     err = capsys.readouterr().err
     assert "broken.jpg" in err
     assert "empty.png" in err
     with pytest.raises(ValueError, match=r"2 of 12 photographs are broken, more than data.max_broken=0.1"):
-        decode_all(photos, 32, max_broken=0.1)
+        decode_all(photos, 32, BrokenFiles(0.1, len(photos)))
+
+
+def test_one_broken_file_is_forgiven_whatever_split_it_falls_into(folder: Path) -> None:
+    (folder / "a.png").write_bytes(b"broken")
+    for seed in range(6):
+        data = PhotoData(str(folder), val_share=0.3, image_size=32, seed=seed)
+        data.setup()
+        assert len(data.held["train"]) + len(data.held["val"]) == 10
+
+
+def test_hidden_files_and_empty_roots(folder: Path) -> None:
+    (folder / "._0.png").write_bytes(b"what some systems leave beside a picture")
+    assert len(find_photos(str(folder))) == 10
+    for root in ("", [], [str(folder), ""]):
+        with pytest.raises(ValueError, match=r"data\.root is empty"):
+            find_splits(root)
 
 
 def test_decoding_scales_the_shorter_side(folder: Path) -> None:

@@ -112,6 +112,14 @@ def test_proximal_step_zeroes_what_the_subgradient_only_nears() -> None:
     assert zeros[False] == 0
 
 
+def test_the_proximal_penalty_is_shown_but_not_in_the_loss() -> None:
+    layer = nn.Linear(3, 1)
+    regularizer = Regularizer(kernel=Penalty(l1=0.5), proximal=True)
+    assert regularizer.penalty(layer) == 0
+    torch.testing.assert_close(regularizer.proximal_penalty(layer), 0.5 * layer.weight.detach().abs().sum())
+    assert Regularizer(kernel=Penalty(l1=0.5)).proximal_penalty(layer) == 0
+
+
 def test_decoupled_decay_reaches_kernels_alone() -> None:
     network = small_network()
     decayed, rest = decay_groups(network, 0.01)

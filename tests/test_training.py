@@ -131,6 +131,23 @@ def test_training_on_shards_and_with_bins_of_the_data(tmp_path: Path, sample: Pa
     assert set(results) == {"val"}
 
 
+def test_a_run_shorter_than_the_first_validation_keeps_its_weights(tmp_path: Path) -> None:
+    run(tmp_path / "steps", "trainer.max_steps=2", "trainer.val_every_steps=200")
+    assert (tmp_path / "steps/run/checkpoints/best.ckpt").is_file()
+    run(tmp_path / "epochs", "trainer.max_steps=null", "trainer.max_epochs=1", "trainer.val_every_steps=200")
+    assert (tmp_path / "epochs/run/model.safetensors").is_file()
+    with pytest.raises(ValueError, match=r"cosine needs trainer\.max_steps or"):
+        run(tmp_path / "minutes", "trainer.max_steps=null", "trainer.max_minutes=1")
+
+
+def test_resuming_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
+    run(tmp_path / "first", "trainer.max_steps=3")
+    resume = f"trainer.resume={tmp_path}/first/run/checkpoints/last.ckpt"
+    run(tmp_path / "second", resume, "trainer.max_steps=5", "trainer.val_every_steps=1")
+    state = torch.load(tmp_path / "second/run/checkpoints/last.ckpt", weights_only=True)
+    assert state["global_step"] == 5
+
+
 def test_sgd_adam_and_proximal_run(tmp_path: Path) -> None:
     run(
         tmp_path,
@@ -240,6 +257,7 @@ def test_prior_is_cached_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     data = PhotoData(str(ROOT / "data/sample"), image_size=24)
     data.setup()
     loss = {"bins": {"source": "srgb", "step": 20, "neighbours": 5, "sigma": 5}, "smoothing": "gaussian"}
+    loss["gray_threshold"] = 5.0
     _, prior = bins_and_prior(data, loss, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     with monkeypatch.context() as patch:

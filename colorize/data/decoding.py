@@ -27,14 +27,14 @@ class BrokenFiles:
         self.limit, self.total, self.count = limit, total, 0
 
     def add(self, photo: Photo, error: ValueError) -> None:
-        """Note a broken photograph.
+        """Note a broken photograph; one alone is always forgiven.
 
         Raises:
-            ValueError: if more than `limit` of `total` photographs are broken.
+            ValueError: if more than one and more than `limit` of `total` photographs are broken.
         """
         self.count += 1
         print(f"skipped {photo}: {error}", file=sys.stderr)
-        if self.count > self.limit * self.total:
+        if self.count > max(1, self.limit * self.total):
             raise ValueError(
                 f"{self.count} of {self.total} photographs are broken, more than "
                 f"data.max_broken={self.limit:g} allows; the last one: {photo}: {error}"
@@ -54,14 +54,13 @@ def decode(photo: Photo, image_size: int) -> UInt8[Tensor, "3 h w"]:
     return torch.from_numpy(read_rgb8(encoded, image_size)).permute(2, 0, 1).contiguous()
 
 
-def decode_all(photos: Sequence[Photo], image_size: int, max_broken: float) -> list[UInt8[Tensor, "3 _ _"]]:
+def decode_all(photos: Sequence[Photo], image_size: int, broken: BrokenFiles) -> list[UInt8[Tensor, "3 _ _"]]:
     """Decode photographs in parallel threads, in order, with a progress bar on a terminal; broken ones are
     left out.
 
     Raises:
-        ValueError: if more than the share `max_broken` of them is broken.
+        ValueError: if more are broken than `broken` allows.
     """
-    broken = BrokenFiles(max_broken, len(photos))
 
     def attempt(photo: Photo) -> Tensor | ValueError:
         try:

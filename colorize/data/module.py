@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from colorize.data.augment import Augment
-from colorize.data.decoding import decode_all, with_progress
+from colorize.data.decoding import BrokenFiles, decode_all, with_progress
 from colorize.data.sources import Photo, find_splits
 from colorize.data.windows import HeldPhotos, StreamedWindows, WindowBatches
 
@@ -74,10 +74,11 @@ class PhotoData(lightning.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Decode what is held in memory, once."""
+        broken = BrokenFiles(self.max_broken, sum(len(photos) for photos in vars(self.splits).values()))
         for name, photos in vars(self.splits).items():
             wanted = photos and (name != "train" or self.holds_training_set)
             if wanted and name not in self.held:
-                decoded = decode_all(photos, self.image_size, self.max_broken)
+                decoded = decode_all(photos, self.image_size, broken)
                 if not decoded:
                     raise ValueError(f"none of the {len(photos)} {name} photographs could be read")
                 self.held[name] = HeldPhotos(decoded)

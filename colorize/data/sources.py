@@ -145,13 +145,13 @@ def _in_folder(folder: Path) -> list[Photo]:
     return [
         Photo(path, path.relative_to(folder).as_posix(), path.stat().st_size)
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     ]
 
 
 def _in_list(list_file: Path) -> list[Photo]:
     photos = []
-    for number, line in enumerate(list_file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(list_file.read_text(encoding="utf-8-sig").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         path = list_file.parent / Path(line.strip()).expanduser()
@@ -179,6 +179,7 @@ def _split_folder(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def _as_list(root: str | Sequence[str]) -> list[str]:
-    if isinstance(root, str):
-        return [root]
-    return [str(one) for one in root]
+    roots = [root] if isinstance(root, str) else [str(one) for one in root]
+    if not roots or not all(roots):
+        raise ValueError("data.root is empty; it takes a folder, a .txt list, .tar shards or a list of those")
+    return roots

@@ -108,14 +108,16 @@ class StreamedWindows(Dataset[Tensor]):
         return len(self.photos)
 
     def __getitem__(self, i: int) -> UInt8[Tensor, "3 side side"]:
-        while True:
+        held = None
+        while held is None:
             try:
                 held = HeldPhotos([decode(self.photos[i], self.image_size)])
-                break
             except ValueError as error:
                 if i not in self.seen_broken:
                     self.seen_broken.add(i)
                     self.broken.add(self.photos[i], error)
+                if len(self.seen_broken) == len(self.photos):
+                    raise ValueError(f"none of {len(self.photos)} photographs could be read") from error
                 i = (i + 1) % len(self.photos)
         if not self.random:
             return held.center_squares(torch.tensor([0]), self.side)[0]
