@@ -1,6 +1,6 @@
 """Exact nearest bins of many colours, from a table of the few candidates in each square cell of the ab plane.
 
-For 5 neighbours there are at most 7 candidates in a cell, whatever the number of bins, so that only their
+For 5 neighbours there are at most 8 candidates in a cell, whatever the number of bins, so that only their
 distances are computed, instead of Q or a walk down a tree for each pixel.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 AB_LIMIT = (
     130.0  # |a| and |b| of every sRGB colour are below 109; colours beyond the limit are taken as on it
 )
-CELLS_PER_STEP = 4  # finer cells have fewer candidates and larger tables
+CELLS_PER_STEP = 2  # finer cells have fewer candidates and larger tables
 
 
 class NearestBins:
