@@ -101,7 +101,7 @@ class Bins(nn.Module):
         """Encode colours as Gaussian weights on their k nearest bins, which are exact.
 
         Returns:
-            Bin indices (int64), nearest first, and their weights, which sum to 1 over k.
+            Bin indices (int64), the nearest first, the others in no order; weights that sum to 1 over k.
         """
         indices, squared = self._nearest_search(ab.device).find(ab, self.neighbours)
         b, _, h, w = ab.shape

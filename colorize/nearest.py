@@ -1,7 +1,7 @@
 """Exact nearest bins of many colours, from a table of the few candidates in each square cell of the ab plane.
 
-For 5 neighbours there are at most 8 candidates in a cell, whatever the number of bins, so that only their
-distances are computed, instead of Q or a walk down a tree for each pixel.
+For 5 neighbours among the points of a regular grid a cell has at most 8 candidates, however many bins there
+are, so that only their distances are computed, instead of Q or a walk down a tree for each pixel.
 """
 
 import math
@@ -41,7 +41,7 @@ class NearestBins:
     def find(
         self, ab: Float[Tensor, "b 2 h w"], k: int
     ) -> tuple[list[Int[Tensor, "b hw"]], list[Float[Tensor, "b hw"]]]:
-        """The k nearest bins of each colour, the nearest first, and their squared distances.
+        """The k nearest bins of each colour, the very nearest in front, and their squared distances.
 
         Distances are sorted as integers: the bits of a non-negative float order like an int. The lowest few
         carry the candidate's slot through the sort, which settles ties and moves no distance by more than
