@@ -103,21 +103,18 @@ class Bins(nn.Module):
         Returns:
             Bin indices (int64), the nearest first, the others in no order; weights that sum to 1 over k.
         """
-        indices, squared = self._nearest_search(ab.device).find(ab, self.neighbours)
+        index, squared = self._nearest_search(ab.device).find(ab, self.neighbours)
+        # The nearest is taken off before exp: far from all bins every term would underflow to 0 / 0.
+        squared[1:].sub_(squared[0]).mul_(-1 / (2 * self.sigma**2)).exp_()
+        squared[0] = 1
+        weight = squared.div_(squared.sum(dim=0))
         b, _, h, w = ab.shape
-        index = torch.empty(b, self.neighbours, h * w, dtype=torch.int64, device=ab.device)
-        weight = torch.empty(b, self.neighbours, h * w, device=ab.device)
-        for j in range(self.neighbours):
-            # The nearest is taken off before exp: far from all bins every term would underflow to 0 / 0.
-            weight[:, j] = (squared[0] - squared[j]).mul_(1 / (2 * self.sigma**2)).exp_()
-            index[:, j] = indices[j]
-        weight /= weight.sum(dim=1, keepdim=True)
-        return index.view(b, -1, h, w), weight.view(b, -1, h, w)
+        return index.view(-1, b, h, w).movedim(0, 1), weight.view(-1, b, h, w).movedim(0, 1)
 
     def nearest(self, ab: Float[Tensor, "b 2 h w"]) -> Int[Tensor, "b h w"]:
         """Index (int64) of the nearest bin of each colour."""
-        (index,), _ = self._nearest_search(ab.device).find(ab, 1)
-        return index.long().view(ab.shape[0], *ab.shape[2:])
+        index, _ = self._nearest_search(ab.device).find(ab, 1)
+        return index.view(ab.shape[0], *ab.shape[2:])
 
     def _nearest_search(self, device: torch.device) -> NearestBins:
         """The search tables on a device; made at the first use, since decoding never needs them."""
