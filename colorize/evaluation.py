@@ -1,5 +1,6 @@
 """Metrics of ways to colour the same photographs, beside the baselines that any of them has to beat."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
@@ -20,38 +21,44 @@ COLUMNS = {
     "colorfulness": "colourfulness",
 }
 
-Colorer = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 2 h w"]]  # Lab -> ab; only L may be used
+# Lab of photographs -> name -> their ab, one for each way to colour them. Only L may be used.
+Colorers = Callable[[Float[Tensor, "b 3 h w"]], dict[str, Float[Tensor, "b 2 h w"]]]
 
 
-def network_colorer(network: Network, bins: Bins, temperature: float, saturation: float = 1.0) -> Colorer:
-    """Colour by a network: logits, annealed mean times the saturation, ab at the size of L."""
+def network_colorers(network: Network, bins: Bins, decodings: Mapping[str, tuple[float, float]]) -> Colorers:
+    """Colour by a network, which runs once for all decodings: name -> temperature of the annealed mean and
+    saturation, by which ab are multiplied.
+    """
     from colorize.module import upsample
 
-    def color(lab: Tensor) -> Tensor:
+    def color(lab: Tensor) -> dict[str, Tensor]:
         logits = network.predict(lab[:, :1])
-        return upsample(annealed_mean(logits, bins.centers, temperature) * saturation, lab)
+        return {
+            name: upsample(annealed_mean(logits, bins.centers, temperature) * saturation, lab)
+            for name, (temperature, saturation) in decodings.items()
+        }
 
     return color
 
 
-def baselines(bins: Bins, prior: Float[Tensor, " q"]) -> dict[str, Colorer]:
+def baselines(bins: Bins, prior: Float[Tensor, " q"]) -> Colorers:
     """Gray, the training photographs' mean colour everywhere, and the original (which is the ceiling)."""
     mean = (prior[:, None] * bins.centers).sum(dim=0)
-    return {
-        "gray": lambda lab: torch.zeros_like(lab[:, 1:]),
-        "mean colour": lambda lab: mean.to(lab).view(1, 2, 1, 1).expand_as(lab[:, 1:]),
-        "original": lambda lab: lab[:, 1:],
+    return lambda lab: {
+        "gray": torch.zeros_like(lab[:, 1:]),
+        "mean colour": mean.to(lab).view(1, 2, 1, 1).expand_as(lab[:, 1:]),
+        "original": lab[:, 1:],
     }
 
 
 @torch.inference_mode()
 def evaluate(
-    colorers: Mapping[str, Colorer],
+    colorers: Iterable[Colorers],
     batches: Iterable[UInt8[Tensor, "_ 3 _ _"]],
     bins: Bins,
     prior: Float[Tensor, " q"],
 ) -> dict[str, dict[str, float]]:
-    """Metrics of each colorer over photographs.
+    """Metrics of each way to colour photographs.
 
     Returns:
         name -> {auc, auc_rebalanced, psnr, colorfulness}; see `metrics` for each. AuC pools pixels; PSNR and
@@ -59,21 +66,20 @@ def evaluate(
     """
     device = bins.centers.device
     weights = auc_weights(prior).to(device)
-    raw = {name: AreaUnderCurve().to(device) for name in colorers}
-    rebalanced = {name: AreaUnderCurve().to(device) for name in colorers}
-    pictures: dict[str, list[Tensor]] = {name: [] for name in colorers}
+    raw: defaultdict[str, AreaUnderCurve] = defaultdict(lambda: AreaUnderCurve().to(device))
+    rebalanced: defaultdict[str, AreaUnderCurve] = defaultdict(lambda: AreaUnderCurve().to(device))
+    pictures: defaultdict[str, list[Tensor]] = defaultdict(list)
     for batch in batches:
         rgb = batch.to(device).float() / 255
         lab = rgb_to_lab(rgb)
         pixel_weight = weights[bins.nearest(lab[:, 1:])]
-        for name, color in colorers.items():
-            ab = color(lab)
+        for name, ab in [pair for color in colorers for pair in color(lab).items()]:
             raw[name].update(ab, lab[:, 1:])
             rebalanced[name].update(ab, lab[:, 1:], pixel_weight)
             colored = lab_to_rgb(torch.cat((lab[:, :1], ab), dim=1))
             pictures[name].append(torch.stack((psnr(colored, rgb), colorfulness(colored))))
     results = {}
-    for name in colorers:
+    for name in raw:
         mean_psnr, mean_colorfulness = torch.cat(pictures[name], dim=1).mean(dim=1).tolist()
         results[name] = {
             "auc": raw[name].compute().item(),

@@ -29,7 +29,7 @@ from colorize.bins import Bins, srgb_centers, zhang313_centers
 from colorize.callbacks import PictureGrid, PriorOnPlane, Throughput, WeightHistograms
 from colorize.colorizer import Colorizer
 from colorize.data import PhotoData
-from colorize.evaluation import baselines, evaluate, network_colorer, print_table
+from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from colorize.images import replacing
 from colorize.module import ColorizationModule
 from colorize.networks import make_network
@@ -231,8 +231,11 @@ def _callbacks(settings: Mapping[str, Any], data: PhotoData, run_dir: Path) -> l
 
 
 def _evaluate(module: ColorizationModule, data: PhotoData) -> Results:
-    colorers = baselines(module.bins, module.prior)
-    colorers = {"network": network_colorer(module.network, module.bins, module.temperature), **colorers}
+    decodings = {"network": (module.temperature, 1.0)}
+    colorers = [
+        network_colorers(module.network, module.bins, decodings),
+        baselines(module.bins, module.prior),
+    ]
     return {
         split: evaluate(colorers, data.squares(split), module.bins, module.prior)
         for split in ("val", "test")

@@ -15,7 +15,7 @@ from colorize import Colorizer
 from colorize.data.decoding import BrokenFiles, decode_all
 from colorize.data.sources import find_photos
 from colorize.data.windows import HeldPhotos
-from colorize.evaluation import baselines, evaluate, network_colorer, print_table
+from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from scripts.arguments import MISSING, arguments
 
 
@@ -33,12 +33,15 @@ def main() -> None:
     squares = (
         held.center_squares(which, colorizer.image_size) for which in torch.arange(len(held)).split(32)
     )
-    colorers = {
-        f"T = {t:g}, S = {s:g}": network_colorer(colorizer.network, colorizer.bins, t, s)
+    decodings = {
+        f"T = {t:g}, S = {s:g}": (t, s)
         for t in args.temperature or [colorizer.temperature]
         for s in args.saturation or [colorizer.saturation]
     }
-    colorers |= baselines(colorizer.bins, colorizer.prior)
+    colorers = [
+        network_colorers(colorizer.network, colorizer.bins, decodings),
+        baselines(colorizer.bins, colorizer.prior),
+    ]
     title = f"{args.weights} on {len(held)} photographs of {args.data}"
     print_table(evaluate(colorers, squares, colorizer.bins, colorizer.prior), title)
 

@@ -5,7 +5,7 @@ import torch
 
 from colorize.bins import Bins, zhang313_centers
 from colorize.color import rgb_to_lab
-from colorize.evaluation import baselines, evaluate, network_colorer, print_table
+from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from colorize.metrics import AreaUnderCurve, auc_weights, colorfulness, psnr
 from colorize.networks import make_network
 from colorize.prior import color_prior
@@ -60,9 +60,13 @@ def test_evaluation_of_baselines_and_a_network(capsys: pytest.CaptureFixture[str
     bins = Bins(zhang313_centers())
     prior = color_prior([rgb_to_lab(photographs.float() / 255)], bins)
     network = make_network("conv8", 313, stride=2).eval()
-    colorers = {"network": network_colorer(network, bins, 0.38), **baselines(bins, prior)}
+    colorers = [
+        network_colorers(network, bins, {"network": (0.38, 1), "S = 0": (0.38, 0)}),
+        baselines(bins, prior),
+    ]
     results = evaluate(colorers, photographs.split(3), bins, prior)
-    assert list(results) == ["network", "gray", "mean colour", "original"]
+    assert list(results) == ["network", "S = 0", "gray", "mean colour", "original"]
+    assert results["S = 0"] == results["gray"] != results["network"]
     assert results["original"]["auc"] == results["original"]["auc_rebalanced"] == 100
     assert results["gray"]["colorfulness"] == pytest.approx(0, abs=0.1)
     assert results["mean colour"]["auc"] > results["gray"]["auc"] - 5
