@@ -1,5 +1,10 @@
+import functools
+import http.server
 import subprocess
 import sys
+import threading
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +28,54 @@ def script(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_script_explains_itself_and_refuses_wrong_words() -> None:
-    for name in ("evaluate", "benchmark", "strips"):
+    for name in ("evaluate", "benchmark", "strips", "download"):
         shown = script(name, "--help")
         assert shown.returncode == 0
         assert f"python -m scripts.{name}" in shown.stdout
         wrong = script(name, "colour=red")
         assert wrong.returncode == 2
         assert len(wrong.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address at which it is served."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_download_lays_out_ot8(site: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = site
+    listed = (ROOT / "data/ot8-test.txt").read_text().split()
+    assert len(set(listed)) == 806
+    coast = next(line for line in listed if line.startswith("coast/"))
+    city = next(line for line in listed if line.startswith("inside_city/"))
+    with zipfile.ZipFile(folder / "scenes.zip", "w") as archive:
+        archive.writestr("scenes/" + coast.replace("/", "_"), b"1")
+        archive.writestr("scenes/insidecity_" + city.split("/")[1], b"2")
+        archive.writestr("scenes/coast_never_listed.jpg", b"3")
+        archive.writestr("scenes/Thumbs.db", b"4")
+    done = script("download", "set=ot8", f"url={address}/scenes.zip", f"out={tmp_path}/ot8")
+    assert done.returncode == 0, done.stderr
+    assert "1 photographs to train on, 2 to test" in done.stdout
+    files = {p.relative_to(tmp_path / "ot8").as_posix(): p.read_bytes() for p in tmp_path.glob("ot8/*/*/*")}
+    assert files == {f"test/{coast}": b"1", f"test/{city}": b"2", "train/coast/never_listed.jpg": b"3"}
+    again = script("download", "set=ot8", f"url={address}/scenes.zip", f"out={tmp_path}/ot8")
+    assert again.returncode == 1
+    assert "exists" in again.stderr
+
+    (folder / "page.zip").write_text("<html>moved</html>")
+    for name in ("page.zip", "nowhere.zip"):
+        failed = script("download", "set=ot8", f"url={address}/{name}", f"out={tmp_path}/other")
+        assert failed.returncode == 1
+        assert failed.stderr.splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in failed.stderr
+        assert {p.name for p in tmp_path.iterdir()} == {"site", "ot8"}, "something was left behind"
 
 
 def test_evaluate_prints_the_released_weights_beside_the_baselines() -> None:
