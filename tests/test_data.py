@@ -59,6 +59,48 @@ def test_shards_hold_the_same_photographs_by_brace_and_glob(folder: Path, shards
     assert [p.name for p in expand_pattern(f"{shards}/set-{{000,001}}.tar")] == ["set-000.tar", "set-001.tar"]
 
 
+def test_names_with_brackets_and_braces_are_taken_literally_where_they_exist(tmp_path: Path) -> None:
+    folder = tmp_path / "my[photos] {a,b}"
+    for i in range(3):
+        save_photo(folder / f"{i}.png", i)
+    assert len(find_photos(str(folder))) == 3
+    assert len(find_photos(f"{folder}/*.png")) == 3
+    assert [p.name for p in find_photos(f"{folder}/{{2..1}}.png")] == ["2.png", "1.png"]
+    with pytest.raises(ValueError, match=r"no file matches .*/x\*\.png"):
+        find_photos(f"{folder}/x*.png")
+
+
+def test_ranges_count_as_in_bash(tmp_path: Path) -> None:
+    for name in ("8", "9", "10", "08", "09", "008", "009", "010"):
+        (tmp_path / name).touch()
+    for text, names in {
+        "{8..10}": ["8", "9", "10"],
+        "{10..8}": ["10", "9", "8"],
+        "{08..10}": ["08", "09", "10"],
+        "{010..8}": ["010", "009", "008"],
+    }.items():
+        assert [path.name for path in expand_pattern(f"{tmp_path}/{text}")] == names
+
+
+def test_photographs_beside_a_folder_named_train_are_not_left_out_in_silence(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_splits(str(folder))
+    (folder / "test").mkdir()
+    save_photo(folder / "test" / "0.png", 0)
+    assert capsys.readouterr().err == ""
+    for i in range(3):
+        save_photo(folder / "train" / f"{i}.png", i)
+    assert sum(len(photos) for photos in vars(find_splits(str(folder))).values()) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        "is taken as split into train/, test/; 10 photographs beside them, such as in sea, are not used"
+        in line
+    )
+    assert f"data.root=[{folder}/train,{folder}/sea,...]" in line
+    assert "data.val_root" in line
+
+
 def test_a_list_file_names_paths_from_its_own_folder(folder: Path) -> None:
     listing = folder / "list.txt"
     listing.write_text("# two of them\nwood/0.png\n\nsea/1.png\n")
@@ -94,7 +136,7 @@ def test_several_roots_and_a_root_for_validation(folder: Path, shards: Path, sam
         ("empty", "found no photograph in .*empty; looked for"),
         ("set-{000..009}.tar", "no file matches .*set-000.tar"),
         ("broken.tar", "no readable, uncompressed .tar shard"),
-        ("notes.md", "neither a folder, a .txt list nor a .tar shard"),
+        ("notes.md", "neither a folder, a .txt list, a .tar shard nor a photograph"),
     ],
 )
 def test_missing_and_empty_roots_are_clear_errors(tmp_path: Path, root: str, message: str) -> None:
