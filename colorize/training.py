@@ -219,7 +219,7 @@ def _callbacks(settings: Mapping[str, Any], data: PhotoData, run_dir: Path) -> l
         LearningRateMonitor("step"),
         Throughput(),
         PriorOnPlane(settings["loss"]["bins"]["step"]),
-        PictureGrid(data.squares("val", 8)[0], run_dir / "samples"),
+        PictureGrid(next(iter(data.squares("val", 8))), run_dir / "samples"),
         WeightHistograms(),
         StepProgress(),
     ]  # fmt: skip
@@ -235,8 +235,8 @@ def _evaluate(module: ColorizationModule, data: PhotoData) -> Results:
     colorers = {"network": network_colorer(module.network, module.bins, module.temperature), **colorers}
     return {
         split: evaluate(colorers, data.squares(split), module.bins, module.prior)
-        for split in ("val", "test")
-        if split in data.held
+        for split, photos in vars(data.splits).items()
+        if photos and split != "train"
     }
 
 

@@ -115,10 +115,10 @@ def find_photos(root: str | Sequence[str]) -> list[Photo]:
 
 
 def expand_pattern(pattern: str) -> list[Path]:
-    """The existing paths of a pattern with {000..003}, {a,b}, * and ?, sorted within each brace alternative.
+    """The existing paths of a pattern with {000..003}, {a,b}, * and ?, sorted within each alternative.
 
-    What exists under the very name is taken literally, and so are the folders that a pattern begins with: their
-    brackets are part of the name. Ranges count down as well, and keep leading zeros, as in bash.
+    What exists under the very name is taken literally, and so are the folders that a pattern begins with:
+    their brackets are part of the name. Ranges count down as well, and keep leading zeros, as in bash.
 
     Raises:
         ValueError: if an alternative matches nothing.
