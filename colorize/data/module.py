@@ -15,6 +15,7 @@ from colorize.data.decoding import BrokenFiles, available_cpus, decode_all, with
 from colorize.data.sources import Photo, find_splits
 from colorize.data.streaming import StreamedBatches
 from colorize.data.windows import EpochOrder, HeldPhotos, HeldSquares, HeldWindows
+from colorize.ranges import check_values
 
 
 class PhotoData(lightning.LightningDataModule):
@@ -55,10 +56,9 @@ class PhotoData(lightning.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("image_size", image_size), ("window", window), ("batch_size", batch_size),
-                            ("windows_per_photo", windows_per_photo)):  # fmt: skip
-            if value < 1:
-                raise ValueError(f"data.{name} must be 1 or more, got {value}")
+        limits = {"memory_gb": memory_gb, "max_broken": max_broken, "workers": workers}
+        sizes = {"image_size": image_size, "window": window, "batch_size": batch_size}
+        check_values({**sizes, "windows_per_photo": windows_per_photo, **limits}, "data.")
         self.image_size, self.window, self.batch_size = image_size, window, batch_size
         self.windows_per_photo, self.memory_gb, self.max_broken = windows_per_photo, memory_gb, max_broken
         self.workers = available_cpus() if workers is None else workers

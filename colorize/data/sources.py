@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from colorize.images import SUFFIXES as SUFFIXES_OF_FORMATS
+from colorize.ranges import check_value
 
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF_FORMATS.values() for suffix in suffixes)
 
@@ -67,8 +68,7 @@ def find_splits(
     Raises:
         ValueError: if a root does not exist or holds no photograph, or none would be left to train on.
     """
-    if not 0 < val_share < 1:
-        raise ValueError(f"data.val_share must be between 0 and 1, got {val_share}")
+    check_value("data.val_share", val_share)
     train: list[Photo] = []
     val: list[Photo] = []
     test: list[Photo] = []

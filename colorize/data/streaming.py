@@ -52,6 +52,7 @@ class StreamedBatches:
             num_workers=workers,
             persistent_workers=persistent and workers > 0,
             pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # of the workers' seeds, which else come from the process's own
         )
 
     def __len__(self) -> int:
