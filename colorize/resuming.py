@@ -8,8 +8,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from colorize.images import replacing
 
@@ -50,13 +50,18 @@ class BestCheckpoint(ModelCheckpoint):
             return
         score = read_checkpoint(earlier)["callbacks"][self.state_key]["best_model_score"]
         best = Path(str(self.dirpath)) / "best.ckpt"
-        if rank_zero_only.rank == 0 and earlier.resolve() != best:
-            best.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(best) as temporary:
-                shutil.copyfile(earlier, temporary)
+        _copy(earlier, best)
         self.best_model_path = self.kth_best_model_path = str(best)
         self.best_model_score = self.kth_value = score
         self.best_k_models = {str(best): score}
+
+
+@rank_zero_only
+def _copy(source: Path, target: Path) -> None:
+    if source.resolve() != target.resolve():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            shutil.copyfile(source, temporary)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

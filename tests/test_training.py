@@ -467,6 +467,14 @@ def test_the_command_line_trains_and_names_wrong_settings(tmp_path: Path) -> Non
     assert (
         missing.stderr == "error: there is no nowhere; data.root takes a folder, a .txt list or .tar shards\n"
     )
+    sweep = command("-m", "data.root=nowhere,elsewhere", "hydra.sweep.dir=sweep")
+    assert sweep.returncode == 1
+    first, second = sweep.stderr.splitlines()
+    assert "/sweep/0: there is no nowhere; data.root takes a folder" in first
+    assert "/sweep/1: there is no elsewhere; " in second, "a job that cannot run does not end the others"
+    before = command("-m", "optimizer.lr=1e-3,0", "hydra.sweep.dir=unused")
+    assert (before.returncode, before.stderr) == (2, "error: optimizer.lr must be above 0, got 0\n")
+    assert not (tmp_path / "unused").exists(), "no job begins where a value of the sweep is wrong"
 
 
 @pytest.mark.gpu
