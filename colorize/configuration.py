@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import hydra
@@ -58,7 +59,7 @@ def _train(cfg: DictConfig) -> int:
     hydra_cfg = HydraConfig.get()
     try:
         train(cfg, Path(hydra_cfg.runtime.output_dir))
-    except (ValueError, OSError, MisconfigurationException) as error:
+    except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
         where = f" in {hydra_cfg.runtime.output_dir}" if hydra_cfg.mode == RunMode.MULTIRUN else ""
         print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
