@@ -24,12 +24,16 @@ class PictureGrid(Callback):
     """After each validation, fixed validation photographs as rows: grey, mode, T, mean, original.
 
     Args:
-        photographs: uint8 squares to show.
         folder: where the same grid is kept as step-NNNNNN.png.
+        count: how many photographs.
     """
 
-    def __init__(self, photographs: UInt8[Tensor, "n 3 s s"], folder: Path) -> None:
-        self.photographs, self.folder = photographs, folder
+    def __init__(self, folder: Path, count: int = 8) -> None:
+        self.folder, self.count = folder, count
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self.photographs: Tensor = next(iter(data.squares("val", self.count)))
 
     def on_validation_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

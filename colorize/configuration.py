@@ -13,8 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from colorize.ranges import check_value
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 MAY_BE_NULL = (
@@ -37,25 +40,33 @@ def run() -> int:
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    _main()
-    return 0
+    codes = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+    def job(cfg: DictConfig) -> None:
+        codes.append(_train(cfg))  # no exception: it would end a sweep before its other jobs
+
+    job()
+    return max(codes, default=0)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-def _main(cfg: DictConfig) -> None:
+def _train(cfg: DictConfig) -> int:
     # Behind the checks: Lightning takes seconds to import.
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from colorize.training import train
 
+    hydra_cfg = HydraConfig.get()
     try:
-        train(cfg, Path(HydraConfig.get().runtime.output_dir))
+        train(cfg, Path(hydra_cfg.runtime.output_dir))
     except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(1) from None
+        where = f" in {hydra_cfg.runtime.output_dir}" if hydra_cfg.mode == RunMode.MULTIRUN else ""
+        print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    return 0
 
 
 def quoted_path(word: str, sweep: bool = False) -> str:
@@ -140,6 +151,7 @@ def _check_key(cfg: DictConfig, key: str, override: Override) -> None:
     for value in _values(override):
         if not _fits(value, node, key):
             raise ValueError(f"{key} takes {_kind(node)}, such as {_example(node)}; got {value!r}")
+        check_value(key, value)
 
 
 def _values(override: Override) -> list[Any]:

@@ -1,10 +1,12 @@
 """The Lightning module: photographs -> Lab -> logits -> rebalanced loss and penalty; validation metrics."""
 
+import zlib
 from typing import Any
 
 import lightning
 import torch
 from jaxtyping import Float, UInt8
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics import MeanMetric
@@ -18,6 +20,7 @@ from colorize.networks import Network
 from colorize.optimization import Optimization
 from colorize.prior import is_colored, rebalancing_weights
 from colorize.regularizers import Regularizer
+from colorize.resuming import check_same_make
 
 
 class ColorizationModule(lightning.LightningModule):
@@ -143,7 +146,8 @@ class ColorizationModule(lightning.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -155,9 +159,34 @@ class ColorizationModule(lightning.LightningModule):
         optimizer = self.optimization.optimizer(self.network)
         total = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: self.optimization.rate(step, total)
+            optimizer, lambda step: self.optimization.rate(step, total, self._time_share())
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["make"] = self._make()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_same_make(checkpoint["make"], self._make())
+
+    def _make(self) -> dict[str, object]:
+        """What a run cannot go on without: setting -> value."""
+        centers = self.bins.centers.cpu().numpy().tobytes()
+        return {
+            "network.name": type(self.network).__name__.lower(),
+            **{f"network.{name}": value for name, value in self.network.options.items()},
+            "bins": f"{len(self.bins)} at step {self.bins.step:g} ({zlib.crc32(centers):08x})",
+            "optimizer.name": self.optimization.name,
+        }
+
+    def _time_share(self) -> float:
+        """How much of trainer.max_minutes is over, resumed runs included; 0 without such a limit."""
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        for timer in callbacks:
+            if isinstance(timer, Timer) and (left := timer.time_remaining()) is not None:
+                elapsed = timer.time_elapsed()
+                return float(self.trainer.strategy.broadcast(elapsed / (elapsed + left)))  # one clock for all
+        return 0.0
 
 
 def upsample(ab: Float[Tensor, "b 2 h2 w2"], like: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2 h w"]:

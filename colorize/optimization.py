@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from colorize.ranges import check_values
 from colorize.regularizers import decay_groups
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -25,7 +26,7 @@ class Optimization:
         momentum: of sgd.
         betas: of adam and adamw.
         schedule: constant; steps (times `step_factor` every `step_every` steps); cosine (down to
-            `final_share` of lr at the last step).
+            `final_share` of lr at the last step, or when the time is over).
         warmup_steps: steps over which the rate rises linearly to lr, with any schedule.
     """
 
@@ -47,12 +48,7 @@ class Optimization:
             raise ValueError(f"unknown schedule {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         if len(self.betas) != 2 or not all(isinstance(b, int | float) and 0 <= b < 1 for b in self.betas):
             raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {list(self.betas)}")
-        if not self.lr > 0:
-            raise ValueError(f"optimizer.lr must be positive, got {self.lr}")
-        if self.weight_decay < 0 or self.warmup_steps < 0 or self.step_every < 1:
-            raise ValueError(
-                "optimizer.weight_decay and warmup_steps must be 0 or more, step_every 1 or more"
-            )
+        check_values(vars(self), "optimizer.")
 
     def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a network's parameters."""
@@ -62,19 +58,21 @@ class Optimization:
         kind = torch.optim.Adam if self.name == "adam" else torch.optim.AdamW
         return kind(groups, lr=self.lr, betas=(self.betas[0], self.betas[1]))
 
-    def rate(self, step: int, total_steps: float) -> float:
+    def rate(self, step: int, total_steps: float, time_share: float = 0.0) -> float:
         """Learning rate at a step, as a share of `lr`.
 
-        Raises:
-            ValueError: if the cosine schedule is to end at an unknown step.
+        Args:
+            step: from 0.
+            total_steps: where cosine ends; infinite where time alone ends it.
+            time_share: how much of the time that training may take is over; cosine is as far along as the
+                steps or the time, whichever is further.
         """
-        if self.schedule == "cosine" and not 0 < total_steps < math.inf:
-            raise ValueError("optimizer.schedule=cosine needs trainer.max_steps or trainer.max_epochs")
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
         if self.schedule == "steps":
             return float(self.step_factor ** (step // self.step_every))
         if self.schedule == "cosine":
-            progress = min(1.0, (step - self.warmup_steps) / max(1, total_steps - self.warmup_steps))
+            steps_share = (step - self.warmup_steps) / max(1, total_steps - self.warmup_steps)
+            progress = min(1.0, max(steps_share, time_share))
             return self.final_share + (1 - self.final_share) * (1 + math.cos(math.pi * progress)) / 2
         return 1.0

@@ -2,23 +2,15 @@
 
 import hashlib
 import json
-import logging
 import platform
+import sys
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EMAWeightAveraging,
-    LearningRateMonitor,
-    ModelCheckpoint,
-)
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -26,7 +18,7 @@ from torch import Tensor
 
 import colorize
 from colorize.bins import Bins, srgb_centers, zhang313_centers
-from colorize.callbacks import PictureGrid, PriorOnPlane, Throughput, WeightHistograms
+from colorize.color import rgb_to_lab
 from colorize.colorizer import Colorizer
 from colorize.data import PhotoData
 from colorize.evaluation import baselines, evaluate, network_colorers, print_table
@@ -34,9 +26,11 @@ from colorize.images import replacing
 from colorize.module import ColorizationModule
 from colorize.networks import make_network
 from colorize.optimization import Optimization
-from colorize.prior import batches_to_lab, color_prior, used_grid_centers
-from colorize.progress import StepProgress
+from colorize.prior import batches_to_lab, color_prior, is_colored, used_grid_centers
+from colorize.ranges import check_values
 from colorize.regularizers import Penalty, Regularizer
+from colorize.resuming import BestCheckpoint, read_checkpoint
+from colorize.trainer import build_trainer, quiet_lightning
 
 Results = dict[str, dict[str, dict[str, float]]]
 
@@ -55,17 +49,20 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
         ValueError: for a wrong setting or unusable photographs.
     """
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    _quiet_lightning()
+    _check(settings)
+    quiet_lightning()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     started = time.perf_counter()
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
     console = Console()
 
+    trainer = build_trainer(settings, run_dir)  # first: what this machine does not have is known at once
     data = _build(PhotoData, "data", settings["data"], seed=cfg.seed)
     data.setup()
     counts = ", ".join(f"{len(photos)} {name}" for name, photos in vars(data.splits).items() if photos)
     console.print(f"Photographs: {counts}", highlight=False)
+    _warn_of_grey_validation(data, cfg.loss.gray_threshold)
     bins, prior = bins_and_prior(data, settings["loss"], Path(cfg.cache_dir))
     module = build_module(settings, data, bins, prior)
     sizes = sum(p.numel() for p in module.network.parameters())
@@ -73,14 +70,12 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
         f"Network: {cfg.network.name}, {sizes / 1e6:.2f} M parameters, {len(bins)} bins", highlight=False
     )
 
-    logger = TensorBoardLogger(run_dir, name="", version="tensorboard", default_hp_metric=False)
+    logger = cast(TensorBoardLogger, trainer.logger)
     logger.experiment.add_text("config", f"```yaml\n{OmegaConf.to_yaml(cfg)}```")
-    callbacks = _callbacks(settings, data, run_dir)
-    trainer = build_trainer(settings["trainer"], callbacks, logger, run_dir)
     trainer.fit(module, data, ckpt_path=cfg.trainer.resume, weights_only=True)
     seconds = time.perf_counter() - started
 
-    checkpoint = next(c for c in callbacks if isinstance(c, ModelCheckpoint))
+    checkpoint = cast(BestCheckpoint, trainer.checkpoint_callback)
     if not checkpoint.best_model_path:  # epochs or minutes ran out before the first validation
         trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
     best_path = checkpoint.best_model_path or run_dir / "checkpoints" / "last.ckpt"
@@ -168,66 +163,28 @@ def build_module(
     )  # fmt: skip
 
 
-def build_trainer(
-    options: Mapping[str, Any], callbacks: list[Callback], logger: TensorBoardLogger, run_dir: Path
-) -> lightning.Trainer:
-    """Lightning's Trainer of the `trainer` settings."""
-    precision: Any = options["precision"]
-    if precision == "auto":
-        precision = fastest_precision(options["accelerator"])
-    return lightning.Trainer(
-        accelerator=options["accelerator"],
-        devices=options["devices"],
-        precision=precision,
-        max_steps=-1 if options["max_steps"] is None else options["max_steps"],
-        max_epochs=-1 if options["max_epochs"] is None else options["max_epochs"],
-        max_time=None if options["max_minutes"] is None else {"minutes": options["max_minutes"]},
-        # Never fewer than one validation: without one there is no best checkpoint.
-        val_check_interval=min(
-            options["val_every_steps"], options["max_steps"] or options["val_every_steps"]
-        ),
-        check_val_every_n_epoch=None,
-        log_every_n_steps=options["log_every_steps"],
-        gradient_clip_val=options["gradient_clip_val"],
-        deterministic=options["deterministic"],
-        callbacks=callbacks,
-        logger=logger,
-        default_root_dir=run_dir,
-        enable_progress_bar=False,  # StepProgress instead
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # WindowBatches knows its rank
-    )
+def _check(settings: Mapping[str, Any]) -> None:
+    """What can be known to be wrong before the photographs are read."""
+    check_values(settings)
+    trainer = settings["trainer"]
+    ends = [trainer[key] for key in ("max_steps", "max_epochs", "max_minutes")]
+    if settings["optimizer"]["schedule"] == "cosine" and ends == [None] * 3:
+        raise ValueError(
+            "optimizer.schedule=cosine needs trainer.max_steps, trainer.max_epochs or trainer.max_minutes"
+        )
+    if trainer["resume"] is not None:
+        read_checkpoint(trainer["resume"])
 
 
-def fastest_precision(accelerator: str) -> str:
-    """bf16-mixed on GPUs and CPUs with bf16 matrix units (a third of the time there), else 32-true."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if accelerator in ("auto", "cpu") and hasattr(torch.cpu, "get_capabilities"):
-        return "bf16-mixed" if torch.cpu.get_capabilities().get("amx_bf16") else "32-true"
-    return "32-true"
-
-
-def _callbacks(settings: Mapping[str, Any], data: PhotoData, run_dir: Path) -> list[Callback]:
-    options = settings["trainer"]
-    monitor = options["monitor"]
-    mode = "min" if "loss" in monitor else "max"
-    callbacks: list[Callback] = [
-        ModelCheckpoint(run_dir / "checkpoints", "best", monitor=monitor, mode=mode, save_last=True,
-                        auto_insert_metric_name=False, enable_version_counter=False),
-        LearningRateMonitor("step"),
-        Throughput(),
-        PriorOnPlane(settings["loss"]["bins"]["step"]),
-        PictureGrid(data.squares("val", 8)[0], run_dir / "samples"),
-        WeightHistograms(),
-        StepProgress(),
-    ]  # fmt: skip
-    if options["early_stopping"]:
-        callbacks.append(EarlyStopping(monitor, mode=mode, patience=options["early_stopping"], verbose=False))
-    if options["ema_decay"]:
-        callbacks.append(EMAWeightAveraging(decay=options["ema_decay"]))
-    return callbacks
+def _warn_of_grey_validation(data: PhotoData, threshold: float) -> None:
+    squares = data.squares("val")
+    if not any(is_colored(rgb_to_lab(rgb.float() / 255), threshold).any() for rgb in squares):
+        print(
+            f"warning: none of the {len(data.splits.val)} validation photographs is coloured (has |a| or |b| "
+            f"above loss.gray_threshold={threshold:g}), so that val/loss is 0 and cannot tell which weights "
+            "are best; choose others with data.val_root",
+            file=sys.stderr,
+        )
 
 
 def _evaluate(module: ColorizationModule, data: PhotoData) -> Results:
@@ -238,8 +195,8 @@ def _evaluate(module: ColorizationModule, data: PhotoData) -> Results:
     ]
     return {
         split: evaluate(colorers, data.squares(split), module.bins, module.prior)
-        for split in ("val", "test")
-        if split in data.held
+        for split, photos in vars(data.splits).items()
+        if photos and split != "train"
     }
 
 
@@ -280,10 +237,3 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = str(value) if isinstance(value, list) else value
     return flat
-
-
-def _quiet_lightning() -> None:
-    """Keep Lightning's notes on hardware and its advice on data loaders off the terminal."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")

@@ -24,12 +24,11 @@ def main() -> None:
     try:
         colorizer = Colorizer.load(args.weights)
         found = find_photos(args.data)
-        photos = decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found)))
+        held = HeldPhotos(decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found))))
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
     if colorizer.prior is None:
         raise SystemExit(f"error: {args.weights} holds no prior, which the rebalanced AuC needs")
-    held = HeldPhotos(photos)
     squares = (
         held.center_squares(which, colorizer.image_size) for which in torch.arange(len(held)).split(32)
     )

@@ -3,15 +3,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from colorize.configuration import CONFIGS, check_overrides, compose_config, quoted_path
 from colorize.data import Augment, PhotoData
 from colorize.networks import NETWORKS
 from colorize.optimization import Optimization
+from colorize.ranges import CHOICES, RANGES, check_value, check_values
 from colorize.regularizers import Penalty, Regularizer
 
-CHOICES = sorted(f"{path.parent.name}={path.stem}" for path in CONFIGS.glob("*/*.yaml"))
+FILES = sorted(f"{path.parent.name}={path.stem}" for path in CONFIGS.glob("*/*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
 
 
@@ -19,7 +21,7 @@ def parameters(kind: Any) -> set[str]:
     return set(inspect.signature(kind).parameters)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", FILES)
 def test_every_file_composes_and_every_key_is_a_parameter(choice: str) -> None:
     cfg = OmegaConf.to_container(compose_config([choice]), resolve=True)
     defaults = OmegaConf.to_container(compose_config(), resolve=True)
@@ -62,6 +64,25 @@ def test_every_experiment_builds(experiment: str, sample: Path, tmp_path: Path) 
     bins, prior = bins_and_prior(data, cfg["loss"], tmp_path)
     module = build_module(cfg, data, bins, prior)
     assert len(module.prior) == len(bins)
+
+
+def test_every_range_is_of_a_setting_and_holds_its_default() -> None:
+    cfg = compose_config()
+    for key in RANGES | CHOICES:
+        value = OmegaConf.select(cfg, key, throw_on_missing=True, default="none")
+        assert value != "none", key
+        check_value(key, value)
+    check_values(OmegaConf.to_container(cfg))  # type: ignore[arg-type]
+
+
+def test_what_may_be_monitored_is_what_validation_logs() -> None:
+    from colorize.bins import Bins, srgb_centers
+    from colorize.module import ColorizationModule
+
+    bins = Bins(srgb_centers(20.0), step=20.0)
+    network = NETWORKS["conv8"](len(bins))
+    module = ColorizationModule(network, bins, torch.full((len(bins),), 1 / len(bins)), window=24)
+    assert {f"val/{name}" for name in module.val_metrics} == set(CHOICES["trainer.monitor"])
 
 
 def test_the_papers_constants() -> None:
@@ -108,6 +129,24 @@ def test_right_words_pass(words: list[str]) -> None:
         ("network=null", "there is no network=None; choose one of conv8"),
         ("network.dilations=2", "network.dilations takes a list"),
         ("regularization.kernel=1", "regularization.kernel takes a group of settings"),
+        (
+            "trainer.monitor=val/lost",
+            "monitor must be one of val/loss, val/loss_unweighted, val/auc, .*; got 'val/lost'",
+        ),
+        ("trainer.precision=8", "precision must be one of auto, 32-true, bf16-mixed, 16-mixed; got 8"),
+        ("loss.bins.step=10,0", "loss.bins.step must be above 0, got 0"),
+        ("trainer.log_every_steps=0", "trainer.log_every_steps must be 1 or more, got 0"),
+        ("trainer.val_every_steps=0", "trainer.val_every_steps must be 1 or more, got 0"),
+        ("trainer.max_steps=0", "trainer.max_steps must be 1 or more, got 0"),
+        ("trainer.max_minutes=x", "trainer.max_minutes must be above 0, got 'x'"),
+        ("trainer.early_stopping=-1", "trainer.early_stopping must be 0 or more, got -1"),
+        ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val must be 0 or more, got -1"),
+        ("trainer.devices=0", "trainer.devices must be 1 or more, or -1 for all, got 0"),
+        ("data.memory_gb=-1", "data.memory_gb must be 0 or more, got -1"),
+        ("data.max_broken=-0.1", "data.max_broken must be from 0 to 1, got -0.1"),
+        ("data.max_broken=1.5", "data.max_broken must be from 0 to 1, got 1.5"),
+        ("data.workers=-1", "data.workers must be 0 or more, got -1"),
+        ("optimizer.lr=nan", "optimizer.lr must be above 0, got nan"),
     ],
 )
 def test_wrong_words_are_answered_with_the_valid_ones(word: str, message: str) -> None:

@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -12,7 +13,8 @@ from colorize.data import Augment, PhotoData
 from colorize.data.decoding import BrokenFiles, decode, decode_all
 from colorize.data.module import make_augment
 from colorize.data.sources import expand_pattern, find_photos, find_splits
-from colorize.data.windows import HeldPhotos, StreamedWindows, WindowBatches
+from colorize.data.streaming import StreamedBatches
+from colorize.data.windows import EpochOrder, HeldPhotos, HeldWindows
 
 
 def save_photo(path: Path, seed: int, size: tuple[int, int] = (80, 64)) -> Path:
@@ -59,6 +61,48 @@ def test_shards_hold_the_same_photographs_by_brace_and_glob(folder: Path, shards
     assert [p.name for p in expand_pattern(f"{shards}/set-{{000,001}}.tar")] == ["set-000.tar", "set-001.tar"]
 
 
+def test_names_with_brackets_and_braces_are_taken_literally_where_they_exist(tmp_path: Path) -> None:
+    folder = tmp_path / "my[photos] {a,b}"
+    for i in range(3):
+        save_photo(folder / f"{i}.png", i)
+    assert len(find_photos(str(folder))) == 3
+    assert len(find_photos(f"{folder}/*.png")) == 3
+    assert [p.name for p in find_photos(f"{folder}/{{2..1}}.png")] == ["2.png", "1.png"]
+    with pytest.raises(ValueError, match=r"no file matches .*/x\*\.png"):
+        find_photos(f"{folder}/x*.png")
+
+
+def test_ranges_count_as_in_bash(tmp_path: Path) -> None:
+    for name in ("8", "9", "10", "08", "09", "008", "009", "010"):
+        (tmp_path / name).touch()
+    for text, names in {
+        "{8..10}": ["8", "9", "10"],
+        "{10..8}": ["10", "9", "8"],
+        "{08..10}": ["08", "09", "10"],
+        "{010..8}": ["010", "009", "008"],
+    }.items():
+        assert [path.name for path in expand_pattern(f"{tmp_path}/{text}")] == names
+
+
+def test_photographs_beside_a_folder_named_train_are_not_left_out_in_silence(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_splits(str(folder))
+    (folder / "test").mkdir()
+    save_photo(folder / "test" / "0.png", 0)
+    assert capsys.readouterr().err == ""
+    for i in range(3):
+        save_photo(folder / "train" / f"{i}.png", i)
+    assert sum(len(photos) for photos in vars(find_splits(str(folder))).values()) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        "is taken as split into train/, test/; 10 photographs beside them, such as in sea, are not used"
+        in line
+    )
+    assert f"data.root=[{folder}/train,{folder}/sea,...]" in line
+    assert "data.val_root" in line
+
+
 def test_a_list_file_names_paths_from_its_own_folder(folder: Path) -> None:
     listing = folder / "list.txt"
     listing.write_text("# two of them\nwood/0.png\n\nsea/1.png\n")
@@ -94,7 +138,7 @@ def test_several_roots_and_a_root_for_validation(folder: Path, shards: Path, sam
         ("empty", "found no photograph in .*empty; looked for"),
         ("set-{000..009}.tar", "no file matches .*set-000.tar"),
         ("broken.tar", "no readable, uncompressed .tar shard"),
-        ("notes.md", "neither a folder, a .txt list nor a .tar shard"),
+        ("notes.md", "neither a folder, a .txt list, a .tar shard nor a photograph"),
     ],
 )
 def test_missing_and_empty_roots_are_clear_errors(tmp_path: Path, root: str, message: str) -> None:
@@ -109,12 +153,12 @@ def test_broken_files_are_named_counted_and_limited(folder: Path, capsys: pytest
     (folder / "wood" / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
     (folder / "sea" / "empty.png").write_bytes(b"")
     photos = find_photos(str(folder))
-    assert len(decode_all(photos, 32, BrokenFiles(0.2, len(photos)))) == 10
+    assert len(list(decode_all(photos, 32, BrokenFiles(0.2, len(photos))))) == 10
     err = capsys.readouterr().err
     assert "broken.jpg" in err
     assert "empty.png" in err
     with pytest.raises(ValueError, match=r"2 of 12 photographs are broken, more than data.max_broken=0.1"):
-        decode_all(photos, 32, BrokenFiles(0.1, len(photos)))
+        list(decode_all(photos, 32, BrokenFiles(0.1, len(photos))))
 
 
 def test_one_broken_file_is_forgiven_whatever_split_it_falls_into(folder: Path) -> None:
@@ -160,59 +204,125 @@ def test_small_photographs_go_on_mirrored() -> None:
 
 def test_an_epoch_shows_every_photograph_once_and_depends_on_seed_and_epoch_alone() -> None:
     photos = [torch.full((3, 10, 12), i, dtype=torch.uint8) for i in range(23)]
-    batches = WindowBatches(HeldPhotos(photos), batch_size=4, side=6, seed=5)
+    batches = HeldWindows(HeldPhotos(photos), EpochOrder(23, batch_size=4, seed=5), side=6)
     first = torch.cat(list(batches))
     shown = first[:, 0, 0, 0].tolist()
     assert len(batches) == 5
     assert len(set(shown)) == len(shown) == 20, "23 photographs make five whole batches, none twice"
     second = torch.cat(list(batches))
     assert second[:, 0, 0, 0].tolist() != shown
-    resumed = WindowBatches(HeldPhotos(photos), batch_size=4, side=6, seed=5, epoch=1)
+    resumed = HeldWindows(HeldPhotos(photos), EpochOrder(23, batch_size=4, seed=5, epoch=1), side=6)
     assert (torch.cat(list(resumed)) == second).all()
 
 
 def test_ranks_share_an_epoch_without_overlap() -> None:
-    photos = HeldPhotos([torch.full((3, 8, 8), i, dtype=torch.uint8) for i in range(24)])
-    shown = [
-        torch.cat(list(WindowBatches(photos, 4, 8, rank=rank, world_size=2)))[:, 0, 0, 0].tolist()
-        for rank in (0, 1)
-    ]
-    assert sorted(shown[0] + shown[1]) == list(range(24))
+    shown = [torch.cat([which for which, _ in EpochOrder(24, 4, rank=rank, world_size=2)]) for rank in (0, 1)]
+    assert sorted(torch.cat(shown).tolist()) == list(range(24))
 
 
 def test_windows_reach_every_position() -> None:
     ramp = torch.arange(10 * 10, dtype=torch.uint8).view(1, 10, 10).expand(3, 10, 10).contiguous()
-    batches = WindowBatches(HeldPhotos([ramp]), 50, 8, repeats=200)
+    batches = HeldWindows(HeldPhotos([ramp]), EpochOrder(1, 50, repeats=200), 8)
     corners = {int(w[0, 0, 0]) for batch in batches for w in batch}
     assert corners == {10 * y + x for y in range(3) for x in range(3)}
 
 
-def test_streamed_windows_skip_broken_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_photo(folder / "a.png", 1)
-    (folder / "b.png").write_bytes(b"broken")
-    windows = StreamedWindows(find_photos(str(folder)), 32, 24, max_broken=0.2)
-    shapes = {tuple(windows[i].shape) for i in range(len(windows))}
-    assert shapes == {(3, 24, 24)}
-    assert "b.png" in capsys.readouterr().err
+def streamed(folder: Path, workers: int, max_broken: float, **options: object) -> PhotoData:
+    data = PhotoData(
+        str(folder), val_share=0.2, image_size=32, window=24, batch_size=4, memory_gb=0, workers=workers,
+        max_broken=max_broken, **options,
+    )  # fmt: skip
+    data.setup()
+    assert not data.held, "validation photographs are in the budget too"
+    return data
 
 
-def test_streaming_is_chosen_when_memory_is_short_and_gives_the_same_prior_squares(folder: Path) -> None:
-    in_memory = PhotoData(
-        str(folder), val_share=0.2, image_size=32, window=24, batch_size=4, augment={"flip": 0.5}
-    )
-    streamed = PhotoData(
-        str(folder), val_share=0.2, image_size=32, window=24, batch_size=4, memory_gb=0, workers=0
-    )
-    for data in (in_memory, streamed):
+@pytest.mark.filterwarnings(
+    "ignore:This DataLoader will create:UserWarning"
+)  # more workers than CPUs, on purpose
+@pytest.mark.parametrize("workers", [0, 3])
+def test_broken_files_are_counted_over_all_workers_passes_and_splits(
+    folder: Path, workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(6):
+        (folder / f"broken{i}.png").write_bytes(b"no picture")
+    data = streamed(folder, workers, max_broken=6 / 16)
+    for _ in range(2):
+        batches = [*data.train_dataloader(), *data.train_squares(), *data.squares("val")]
+        assert {tuple(batch.shape[2:]) for batch in batches} == {(24, 24), (32, 32)}
+    assert len(data.broken.found) == 6
+    err = capfd.readouterr().err.splitlines()
+    assert sorted(line.split(": ")[0] for line in err) == [
+        f"skipped {folder}/broken{i}.png" for i in range(6)
+    ]
+
+    data = streamed(folder, workers, max_broken=5 / 16)
+    with pytest.raises(
+        ValueError, match=r"^6 of 16 photographs are broken, more than data\.max_broken=0\.3125"
+    ):
+        list(data.squares("train")), list(data.squares("val"))
+    assert len(capfd.readouterr().err.splitlines()) == 6
+
+
+def test_when_all_streamed_photographs_are_broken_the_first_ones_end_it(tmp_path: Path) -> None:
+    for i in range(200):
+        (tmp_path / f"{i}.png").write_bytes(b"no picture")
+    photos = find_photos(str(tmp_path))
+    order = EpochOrder(200, 4)
+    with pytest.raises(ValueError, match="3 of 200 photographs are broken"):
+        list(StreamedBatches(photos, order, 32, 24, BrokenFiles(0.01, 200), workers=0))
+    with pytest.raises(ValueError, match="none of the 200 photographs could be read"):
+        list(StreamedBatches(photos, order, 32, 24, BrokenFiles(1.0, 200), workers=0))
+
+
+def test_memory_is_given_to_validation_first(folder: Path) -> None:
+    def held(memory_gb: float) -> list[str]:
+        data = PhotoData(str(folder), val_share=0.2, image_size=32, memory_gb=memory_gb, workers=0)
         data.setup()
-    assert "train" in in_memory.held
-    assert "train" not in streamed.held
-    assert (torch.cat(list(in_memory.train_squares())) == torch.cat(list(streamed.train_squares()))).all()
-    for data in (in_memory, streamed):
-        batch = next(iter(data.train_dataloader()))
-        assert batch.shape == (4, 3, 24, 24)
-        assert batch.dtype == torch.uint8
-    assert in_memory.fingerprint() != streamed.fingerprint()
+        return list(data.held)
+
+    photo = 32 * 32 * 4 / 2**30
+    assert held(10.5 * photo) == ["val", "train"]
+    assert held(9.5 * photo) == ["val"]
+    assert held(1.5 * photo) == []
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+def test_streamed_and_held_windows_are_the_same(folder: Path) -> None:
+    """Whichever and how many processes decode."""
+    in_memory = PhotoData(str(folder), val_share=0.2, image_size=32, window=24, batch_size=4)
+    in_memory.setup()
+    for workers in (0, 2):
+        data = streamed(folder, workers, max_broken=0.01)
+        for ours, theirs in (
+            (data.train_dataloader(), in_memory.train_dataloader()),
+            (data.train_squares(), in_memory.train_squares()),
+            (data.squares("val"), in_memory.squares("val")),
+        ):
+            assert (torch.cat(list(ours)) == torch.cat(list(theirs))).all()
+    assert in_memory.fingerprint() != data.fingerprint()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts peaks of memory")
+def test_holding_photographs_needs_their_memory_once() -> None:
+    def peak_mb() -> float:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = peak_mb()
+    held = HeldPhotos(torch.full((3, 64, 85), i % 256, dtype=torch.uint8) for i in range(10_000))
+    size = held.pixels.numel() / 2**20
+    assert size > 150
+    assert peak_mb() - before < 1.25 * size
+
+
+def test_workers_are_as_many_as_cpus_that_may_be_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5}, raising=False)
+    assert PhotoData(str(folder)).workers == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert PhotoData(str(folder)).workers == 64
 
 
 def test_fingerprint_follows_the_pixels(folder: Path, tmp_path: Path) -> None:

@@ -210,15 +210,17 @@ def test_broken_files_give_one_clear_line(tmp_path: Path, name: str) -> None:
     data, reason = broken_files()[name]
     path = tmp_path / name
     path.write_bytes(data)
+    messages = []
     for attempt in (
         images.read,
         lambda p: images.read_rgb8(p, 16),
-        lambda p: images.read_rgb8(p.read_bytes()),
+        lambda p: images.read_rgb8(p.read_bytes(), 16),
     ):
         with pytest.raises(ValueError, match=reason) as caught:
             attempt(path)
-        assert "\n" not in str(caught.value)
-        assert str(caught.value).startswith((f"{path}: ", "picture: "))
+        messages.append(str(caught.value))
+        assert "\n" not in messages[-1]
+    assert messages[1] == f"{path}: {messages[2]}", "bytes have no name: what is wrong with them and no more"
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:

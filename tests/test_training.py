@@ -1,9 +1,11 @@
 """Training on the sample photographs, with few, coarse bins to be quick: about 70 at step 20."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import lightning
 import pytest
@@ -19,7 +21,8 @@ from colorize.module import ColorizationModule
 from colorize.networks import make_network
 from colorize.optimization import Optimization
 from colorize.regularizers import Penalty, Regularizer
-from colorize.training import bins_and_prior, fastest_precision, train
+from colorize.trainer import fastest_precision
+from colorize.training import bins_and_prior, train
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [
@@ -85,7 +88,10 @@ def test_tensorboard_shows_curves_pictures_histograms_and_settings(finished: Pat
         "val/auc_rebalanced", "val/psnr",
     ):  # fmt: skip
         assert curve in tags["scalars"], curve
-    assert any(tag.startswith("lr-AdamW") for tag in tags["scalars"])
+    assert [tag for tag in tags["scalars"] if "lr" in tag or "rate" in tag] == ["train/learning_rate"]
+    rates = [event.value for event in events.Scalars("train/learning_rate")]
+    assert rates[0] == pytest.approx(1e-3), "half of it in the one step of warm-up"
+    assert max(rates) == pytest.approx(2e-3)
     assert all(s.value > 0 for s in events.Scalars("train/penalty"))
     assert any(tag.startswith("pictures/") for tag in tags["images"])
     assert sum(tag.startswith("plane/") for tag in tags["images"]) == 2
@@ -136,8 +142,46 @@ def test_a_run_shorter_than_the_first_validation_keeps_its_weights(tmp_path: Pat
     assert (tmp_path / "steps/run/checkpoints/best.ckpt").is_file()
     run(tmp_path / "epochs", "trainer.max_steps=null", "trainer.max_epochs=1", "trainer.val_every_steps=200")
     assert (tmp_path / "epochs/run/model.safetensors").is_file()
-    with pytest.raises(ValueError, match=r"cosine needs trainer\.max_steps or"):
-        run(tmp_path / "minutes", "trainer.max_steps=null", "trainer.max_minutes=1")
+    with pytest.raises(ValueError, match=r"cosine needs trainer\.max_steps, "):
+        run(tmp_path / "endless", "trainer.max_steps=null", "data.root=nowhere")
+
+
+def test_time_ends_the_cosine_and_goes_on_when_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute has six steps by a clock that each step moves on by ten seconds."""
+    now = 0.0
+    step = ColorizationModule.training_step
+
+    def slow_step(self: ColorizationModule, *args: Any) -> torch.Tensor:
+        nonlocal now
+        now += 10
+        return step(self, *args)
+
+    monkeypatch.setattr(ColorizationModule, "training_step", slow_step)
+    monkeypatch.setattr("lightning.pytorch.callbacks.timer.time.monotonic", lambda: now)
+    minute = ["trainer.max_steps=null", "trainer.max_minutes=1", "optimizer.warmup_steps=0", "optimizer.lr=1"]
+
+    def last_rate(name: str, *overrides: str) -> float:
+        run(tmp_path / name, *minute, *overrides)
+        state = torch.load(tmp_path / name / "run/checkpoints/last.ckpt", weights_only=True)
+        return float(state["lr_schedulers"][0]["_last_lr"][0])
+
+    def cosine(share: float) -> float:
+        return 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2
+
+    assert last_rate("whole") == pytest.approx(0.01)
+    assert last_rate("half", "trainer.max_steps=3") == pytest.approx(0.01), "three steps are further along"
+    checkpoint = tmp_path / "half/run/checkpoints/last.ckpt"
+    resumed = last_rate("resumed", f"trainer.resume={checkpoint}", "trainer.max_minutes=2")
+    assert resumed == pytest.approx(0.01)
+    state = torch.load(tmp_path / "resumed/run/checkpoints/last.ckpt", weights_only=True)
+    assert state["global_step"] == 12, "of its two minutes the run before has used half of one"
+    rates = (
+        EventAccumulator(str(tmp_path / "resumed/run/tensorboard")).Reload().Scalars("train/learning_rate")
+    )
+    # The first step takes the rate that the checkpoint ended with.
+    assert [e.value for e in rates][1:] == pytest.approx([cosine(k / 12) for k in range(4, 12)], abs=1e-5)
 
 
 def test_resuming_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
@@ -146,6 +190,103 @@ def test_resuming_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     run(tmp_path / "second", resume, "trainer.max_steps=5", "trainer.val_every_steps=1")
     state = torch.load(tmp_path / "second/run/checkpoints/last.ckpt", weights_only=True)
     assert state["global_step"] == 5
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_resumed_run_ends_with_the_best_of_both(tmp_path: Path, moved: bool) -> None:
+    run(tmp_path / "first", "trainer.max_steps=4", "trainer.val_every_steps=2")
+    folder = tmp_path / "first/run/checkpoints"
+    if moved:
+        folder = folder.rename(tmp_path / "elsewhere")
+    best = torch.load(folder / "best.ckpt", weights_only=True)
+    (state,) = (state for key, state in best["callbacks"].items() if key.startswith("BestCheckpoint"))
+
+    def resumed(name: str) -> dict[str, Any]:
+        words = [f"trainer.resume={folder}/last.ckpt", "trainer.max_steps=6", "trainer.val_every_steps=1"]
+        run(tmp_path / name, *words)
+        return torch.load(tmp_path / name / "run/checkpoints/best.ckpt", weights_only=True)
+
+    state["best_model_score"].fill_(1e9)  # as if it had been as bad as that
+    torch.save(best, folder / "best.ckpt")
+    assert resumed("better")["global_step"] > 4
+    state["best_model_score"].fill_(0)
+    torch.save(best, folder / "best.ckpt")
+    kept = resumed("worse")
+    assert kept["global_step"] == best["global_step"]
+    weights = Colorizer.load(tmp_path / "worse/run/model.safetensors", device="cpu").network.state_dict()
+    assert all(torch.equal(v, best["state_dict"][f"network.{k}"]) for k, v in weights.items())
+    assert torch.load(folder / "best.ckpt", weights_only=True)["global_step"] == best["global_step"]
+
+
+def test_a_resumed_run_says_where_the_best_before_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "first", "trainer.max_steps=3")
+    folder = tmp_path / "first/run/checkpoints"
+    (folder / "best.ckpt").unlink()
+    run(tmp_path / "second", f"trainer.resume={folder}/last.ckpt", "trainer.max_steps=6")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: there is no {folder}/best.ckpt, the best weights of the run before")
+    assert (tmp_path / "second/run/checkpoints/best.ckpt").is_file()
+
+
+def test_what_cannot_be_resumed_is_one_clear_line(tmp_path: Path) -> None:
+    run(tmp_path / "first", "trainer.max_steps=3")
+    checkpoint = tmp_path / "first/run/checkpoints/last.ckpt"
+    nothing, broken, other = tmp_path / "none.ckpt", tmp_path / "broken.ckpt", tmp_path / "other.ckpt"
+    broken.write_bytes(checkpoint.read_bytes()[:-100])
+    torch.save({"state_dict": {}}, other)
+    for path, words, message in (
+        (
+            nothing,
+            "data.root=nowhere",
+            f"there is no file {nothing}; a run writes its own to checkpoints/last.ckpt",
+        ),
+        (broken, "data.root=nowhere", f"{broken} is damaged or no checkpoint; a run"),
+        (other, "data.root=nowhere", f"{other} is no checkpoint of a run of this version; a run"),
+        (
+            checkpoint,
+            "loss.bins.step=40",
+            r"of a run with bins=77 at step 20 \(.*\); this one has bins=2. at step 40",
+        ),
+        (
+            checkpoint,
+            "network.dropout=0.1",
+            "a run with network.dropout=0.0; this one has network.dropout=0.1",
+        ),
+        (
+            checkpoint,
+            "optimizer=sgd",
+            "a run with optimizer.name=adamw; this one has optimizer.name=sgd; give the",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            run(tmp_path / "second", f"trainer.resume={path}", words)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("grey", "said"), [(13, True), (12, False)])
+def test_validation_without_colour_is_said(
+    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str], grey: int, said: bool
+) -> None:
+    for i, path in enumerate(sorted((sample / "val").glob("*.jpg"))):
+        Image.open(path).convert("L" if i < grey else "RGB").save(tmp_path / path.name)
+    words = ["trainer.max_steps=1", "network.channel_multiple=1", f"data.val_root={tmp_path}"]
+    run(tmp_path / "out", *words)
+    lines = capsys.readouterr().err.splitlines()
+    assert bool(lines) == said
+    for line in lines:
+        assert line.startswith("warning: none of the 13 validation photographs is coloured")
+
+
+def test_photographs_that_no_memory_holds_train_the_same(tmp_path: Path) -> None:
+    weights = []
+    for name, words in (("held", []), ("streamed", ["data.memory_gb=0", "data.workers=0"])):
+        run(tmp_path / name, "trainer.max_steps=3", *words)
+        weights.append(
+            torch.load(tmp_path / name / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        )
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
 def test_sgd_adam_and_proximal_run(tmp_path: Path) -> None:
@@ -231,6 +372,9 @@ def test_schedules(schedule: str, rates: list[float]) -> None:
     optimization = Optimization(schedule=schedule, step_every=10, step_factor=0.5)
     got = [optimization.rate(step, 50) for step in (0, 10, 20, 50)]
     assert got == pytest.approx(rates, abs=1e-4)
+    if schedule == "cosine":
+        assert optimization.rate(0, 50, 0.2) == optimization.rate(10, 50) == optimization.rate(10, 50, 0.1)
+        assert optimization.rate(7, math.inf, 0.4) == optimization.rate(20, 50)
     warm = Optimization(schedule=schedule, warmup_steps=4)
     assert [warm.rate(step, 50) for step in range(4)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
@@ -242,7 +386,7 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         (["network.activation=swish"], "unknown activation 'swish'"),
         (["loss.bins.source=lab"], "unknown loss.bins.source 'lab'; choose one of srgb, data, zhang313"),
         (["loss.bins.source=zhang313", "loss.bins.step=5"], "the zhang313 bins have step 10"),
-        (["loss.lambda=2"], r"lambda must be in \[0, 1\], got 2"),
+        (["loss.lambda=2"], "loss.lambda must be from 0 to 1, got 2"),
         (["data.window=10"], "data.window must be at least 17"),
         (["data.root=nowhere"], "there is no nowhere"),
         (["+regularization.kernel.l3=1"], "regularization.kernel has no setting l3; it has l1, l2"),
@@ -323,6 +467,14 @@ def test_the_command_line_trains_and_names_wrong_settings(tmp_path: Path) -> Non
     assert (
         missing.stderr == "error: there is no nowhere; data.root takes a folder, a .txt list or .tar shards\n"
     )
+    sweep = command("-m", "data.root=nowhere,elsewhere", "hydra.sweep.dir=sweep")
+    assert sweep.returncode == 1
+    first, second = sweep.stderr.splitlines()
+    assert "/sweep/0: there is no nowhere; data.root takes a folder" in first
+    assert "/sweep/1: there is no elsewhere; " in second, "a job that cannot run does not end the others"
+    before = command("-m", "optimizer.lr=1e-3,0", "hydra.sweep.dir=unused")
+    assert (before.returncode, before.stderr) == (2, "error: optimizer.lr must be above 0, got 0\n")
+    assert not (tmp_path / "unused").exists(), "no job begins where a value of the sweep is wrong"
 
 
 @pytest.mark.gpu

@@ -4,7 +4,7 @@ counted.
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,23 +21,36 @@ T = TypeVar("T")
 
 
 class BrokenFiles:
-    """Names each broken photograph on standard error and gives up when their share passes a limit."""
+    """Names each broken photograph once, on standard error, and gives up when their share passes a limit.
+
+    Args:
+        limit: share of broken photographs that is forgiven; one alone always is.
+        total: number of all photographs.
+    """
 
     def __init__(self, limit: float, total: int) -> None:
-        self.limit, self.total, self.count = limit, total, 0
+        self.limit, self.total = limit, total
+        self.found: set[Photo] = set()
 
-    def add(self, photo: Photo, error: ValueError) -> None:
-        """Note a broken photograph; one alone is always forgiven.
+    @property
+    def allowed(self) -> int:
+        """How many may be broken."""
+        return max(1, int(self.limit * self.total))
+
+    def add(self, photo: Photo, reason: str) -> None:
+        """Note a broken photograph.
 
         Raises:
-            ValueError: if more than one and more than `limit` of `total` photographs are broken.
+            ValueError: if there are more than allowed.
         """
-        self.count += 1
-        print(f"skipped {photo}: {error}", file=sys.stderr)
-        if self.count > max(1, self.limit * self.total):
+        if photo in self.found:
+            return
+        self.found.add(photo)
+        print(f"skipped {photo}: {reason}", file=sys.stderr)
+        if len(self.found) > self.allowed:
             raise ValueError(
-                f"{self.count} of {self.total} photographs are broken, more than "
-                f"data.max_broken={self.limit:g} allows; the last one: {photo}: {error}"
+                f"{len(self.found)} of {self.total} photographs are broken, more than "
+                f"data.max_broken={self.limit:g} allows; the last one: {photo}: {reason}"
             )
 
 
@@ -54,12 +67,14 @@ def decode(photo: Photo, image_size: int) -> UInt8[Tensor, "3 h w"]:
     return torch.from_numpy(read_rgb8(encoded, image_size)).permute(2, 0, 1).contiguous()
 
 
-def decode_all(photos: Sequence[Photo], image_size: int, broken: BrokenFiles) -> list[UInt8[Tensor, "3 _ _"]]:
+def decode_all(
+    photos: Sequence[Photo], image_size: int, broken: BrokenFiles
+) -> Iterator[UInt8[Tensor, "3 _ _"]]:
     """Decode photographs in parallel threads, in order, with a progress bar on a terminal; broken ones are
     left out.
 
     Raises:
-        ValueError: if more are broken than `broken` allows.
+        ValueError: if more are broken than `broken` allows, or all.
     """
 
     def attempt(photo: Photo) -> Tensor | ValueError:
@@ -68,17 +83,25 @@ def decode_all(photos: Sequence[Photo], image_size: int, broken: BrokenFiles) ->
         except ValueError as error:
             return error
 
-    decoded: list[Tensor] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(attempt, photos)
-        for photo, result in zip(
-            photos, with_progress(results, "Decoding photographs", len(photos)), strict=True
-        ):
+    failed = 0
+    pool = ThreadPoolExecutor(available_cpus())
+    try:
+        results = with_progress(pool.map(attempt, photos), "Decoding photographs", len(photos))
+        for photo, result in zip(photos, results, strict=True):
             if isinstance(result, ValueError):
-                broken.add(photo, result)
+                failed += 1
+                broken.add(photo, str(result))
             else:
-                decoded.append(result)
-    return decoded
+                yield result
+    finally:
+        pool.shutdown(cancel_futures=True)  # once too many are broken the others need not be read
+    if failed == len(photos):
+        raise ValueError(f"none of the {failed} photographs could be read")
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use, which containers and job schedulers make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:

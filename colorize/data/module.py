@@ -3,19 +3,19 @@ otherwise.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from colorize.data.augment import Augment
-from colorize.data.decoding import BrokenFiles, decode_all, with_progress
+from colorize.data.decoding import BrokenFiles, available_cpus, decode_all, with_progress
 from colorize.data.sources import Photo, find_splits
-from colorize.data.windows import HeldPhotos, StreamedWindows, WindowBatches
+from colorize.data.streaming import StreamedBatches
+from colorize.data.windows import EpochOrder, HeldPhotos, HeldSquares, HeldWindows
+from colorize.ranges import check_values
 
 
 class PhotoData(lightning.LightningDataModule):
@@ -29,9 +29,10 @@ class PhotoData(lightning.LightningDataModule):
         window: side of a training window, in pixels.
         batch_size: windows in a batch, on each device.
         windows_per_photo: how many windows of each photograph make an epoch.
-        memory_gb: photographs whose estimated uint8 size is below it are decoded once and held in memory.
+        memory_gb: validation, test and training photographs, in this order, are decoded once and held in
+            memory where their estimated uint8 size still fits into it; others are decoded when needed.
         max_broken: share of broken files above which training stops.
-        workers: processes that decode where photographs are not held; null for one a core.
+        workers: processes that decode where photographs are not held; null for one a CPU.
         augment: settings of `Augment`.
         seed: of the split and of the windows.
 
@@ -55,86 +56,66 @@ class PhotoData(lightning.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("image_size", image_size), ("window", window), ("batch_size", batch_size),
-                            ("windows_per_photo", windows_per_photo)):  # fmt: skip
-            if value < 1:
-                raise ValueError(f"data.{name} must be 1 or more, got {value}")
+        limits = {"memory_gb": memory_gb, "max_broken": max_broken, "workers": workers}
+        sizes = {"image_size": image_size, "window": window, "batch_size": batch_size}
+        check_values({**sizes, "windows_per_photo": windows_per_photo, **limits}, "data.")
         self.image_size, self.window, self.batch_size = image_size, window, batch_size
         self.windows_per_photo, self.memory_gb, self.max_broken = windows_per_photo, memory_gb, max_broken
-        self.workers = (os.cpu_count() or 1) if workers is None else workers
+        self.workers = available_cpus() if workers is None else workers
         self.augment = make_augment(augment or {})
         self.seed = seed
         self.splits = find_splits(root, val_root, val_share, seed)
+        self.broken = BrokenFiles(max_broken, sum(len(photos) for photos in vars(self.splits).values()))
         self.held: dict[str, HeldPhotos] = {}
 
-    @property
-    def holds_training_set(self) -> bool:
-        """Whether the training photographs fit into `memory_gb`, taken as 4:3 pictures."""
-        return len(self.splits.train) * self.image_size**2 * 4 / 3 * 3 < self.memory_gb * 2**30
-
     def setup(self, stage: str | None = None) -> None:
-        """Decode what is held in memory, once."""
-        broken = BrokenFiles(self.max_broken, sum(len(photos) for photos in vars(self.splits).values()))
-        for name, photos in vars(self.splits).items():
-            wanted = photos and (name != "train" or self.holds_training_set)
-            if wanted and name not in self.held:
-                decoded = decode_all(photos, self.image_size, broken)
-                if not decoded:
-                    raise ValueError(f"none of the {len(photos)} {name} photographs could be read")
-                self.held[name] = HeldPhotos(decoded)
+        """Decode what memory holds, once: what every validation needs before what an epoch needs."""
+        if self.held:
+            return
+        room = self.memory_gb * 2**30
+        for name in ("val", "test", "train"):
+            photos = getattr(self.splits, name)
+            estimate = len(photos) * 3 * self.image_size**2 * 4 / 3  # taken as 4:3 pictures
+            if photos and estimate < room:
+                room -= estimate
+                self.held[name] = HeldPhotos(decode_all(photos, self.image_size, self.broken))
 
     def train_dataloader(self) -> Iterable[Tensor]:
         """Random windows, large enough for the augmentation to turn and scale them."""
         side = self.augment.source_side(self.window)
-        if "train" in self.held:
-            held = self.held["train"].to(self.trainer.strategy.root_device if self.trainer else "cpu")
-            return WindowBatches(
-                held, min(self.batch_size, len(held)), side, self.windows_per_photo, self.seed,
-                epoch=self.trainer.current_epoch if self.trainer else 0,
-                rank=self.trainer.global_rank if self.trainer else 0,
-                world_size=self.trainer.world_size if self.trainer else 1,
-            )  # fmt: skip
-        windows = StreamedWindows(
-            list(self.splits.train) * self.windows_per_photo, self.image_size, side, self.max_broken
-        )
-        return DataLoader(
-            windows,
-            self.batch_size,
-            shuffle=True,
-            drop_last=len(windows) > self.batch_size,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        photos = self.splits.train
+        held = self.held.get("train")
+        count = len(photos) if held is None else len(held)
+        order = EpochOrder(
+            count, min(self.batch_size, count), self.windows_per_photo, self.seed,
+            epoch=self.trainer.current_epoch if self.trainer else 0,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+        )  # fmt: skip
+        if held is None:
+            return StreamedBatches(
+                photos, order, self.image_size, side, self.broken, self.workers, persistent=True
+            )
+        return HeldWindows(held.to(self.trainer.strategy.root_device if self.trainer else "cpu"), order, side)
 
     def val_dataloader(self) -> Iterable[Tensor]:
         """The middle squares of the validation photographs, (b, 3, image_size, image_size)."""
-        return DataLoader(self.squares("val"), batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+        return self.squares("val")
 
-    def squares(self, split: str, batch_size: int = 32) -> list[Tensor]:
-        """The middle squares of a held split, in uint8 batches."""
-        held = self.held[split]
-        return [
-            held.center_squares(which, self.image_size)
-            for which in torch.split(torch.arange(len(held)), batch_size)
-        ]
+    def squares(self, split: str, batch_size: int = 32) -> HeldSquares | StreamedBatches:
+        """The middle squares of a split in uint8 batches (b, 3, image_size, image_size)."""
+        if split in self.held:
+            return HeldSquares(self.held[split], batch_size, self.image_size)
+        photos = getattr(self.splits, split)
+        keys = [(which, None) for which in torch.split(torch.arange(len(photos)), batch_size)]
+        return StreamedBatches(photos, keys, self.image_size, self.image_size, self.broken, self.workers)
 
     def train_squares(self) -> Iterator[Tensor]:
         """The middle squares of all training photographs, with a progress bar: what prior and bins are
         counted on.
         """
-        if "train" in self.held:
-            held = self.held["train"]
-            batches = torch.split(torch.arange(len(held)), 64)
-            for which in with_progress(batches, "Counting colours", len(batches)):
-                yield held.center_squares(which, self.image_size)
-            return
-        streamed = StreamedWindows(
-            self.splits.train, self.image_size, self.image_size, self.max_broken, random=False
-        )
-        loader: DataLoader[Tensor] = DataLoader(streamed, 64, num_workers=self.workers)
-        yield from with_progress(loader, "Counting colours", len(loader))
+        squares = self.squares("train", 64)
+        yield from with_progress(squares, "Counting colours", len(squares))
 
     def fingerprint(self) -> str:
         """A key of the training photographs: of their pixels where they are held, else of their names and

@@ -2,6 +2,7 @@
 
 import glob
 import re
+import sys
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 
 from colorize.images import SUFFIXES as SUFFIXES_OF_FORMATS
+from colorize.ranges import check_value
 
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF_FORMATS.values() for suffix in suffixes)
 
@@ -58,7 +60,7 @@ def find_splits(
 
     Args:
         root: one or several of: a folder (searched recursively), a .txt list of paths (relative ones from the
-            list's own folder), .tar shards (glob and {a..b}, {a,b} patterns).
+            list's own folder), .tar shards; or a pattern of those or of photographs, see `expand_pattern`.
         val_root: the same, for validation.
         val_share: share of the photographs set aside, at least one; unused where there are validation ones.
         seed: of the draw.
@@ -66,8 +68,7 @@ def find_splits(
     Raises:
         ValueError: if a root does not exist or holds no photograph, or none would be left to train on.
     """
-    if not 0 < val_share < 1:
-        raise ValueError(f"data.val_share must be between 0 and 1, got {val_share}")
+    check_value("data.val_share", val_share)
     train: list[Photo] = []
     val: list[Photo] = []
     test: list[Photo] = []
@@ -76,6 +77,7 @@ def find_splits(
         if folders["train"] is None:
             train += find_photos(one)
             continue
+        _name_neighbours(Path(one).expanduser(), [folder for folder in folders.values() if folder])
         train += find_photos(str(folders["train"]))
         val += find_photos(str(folders["val"])) if folders["val"] else []
         test += find_photos(str(folders["test"])) if folders["test"] else []
@@ -102,16 +104,10 @@ def find_photos(root: str | Sequence[str]) -> list[Photo]:
     photos: list[Photo] = []
     for one in _as_list(root):
         path = Path(one).expanduser()
-        if path.is_dir():
-            found = _in_folder(path)
-        elif str(one).endswith(".tar") or any(c in str(one) for c in "{*?["):
-            found = [photo for shard in expand_pattern(str(path)) for photo in _in_shard(shard)]
-        elif path.suffix == ".txt" and path.is_file():
-            found = _in_list(path)
-        elif path.is_file():
-            raise ValueError(f"{path} is neither a folder, a .txt list nor a .tar shard of photographs")
-        else:
-            raise ValueError(f"there is no {path}; data.root takes a folder, a .txt list or .tar shards")
+        is_pattern = not path.exists() and any(c in str(path) for c in "{*?[")
+        found = [
+            photo for each in (expand_pattern(str(path)) if is_pattern else [path]) for photo in _in(each)
+        ]
         if not found:
             raise ValueError(f"found no photograph in {one}; looked for {', '.join(sorted(SUFFIXES))}")
         photos += found
@@ -119,26 +115,51 @@ def find_photos(root: str | Sequence[str]) -> list[Photo]:
 
 
 def expand_pattern(pattern: str) -> list[Path]:
-    """The existing files of a pattern with {000..003}, {a,b}, * and ?, sorted within each brace alternative.
+    """The existing paths of a pattern with {000..003}, {a,b}, * and ?, sorted within each alternative.
+
+    What exists under the very name is taken literally, and so are the folders that a pattern begins with:
+    their brackets are part of the name. Ranges count down as well, and keep leading zeros, as in bash.
 
     Raises:
-        ValueError: if an alternative matches no file.
+        ValueError: if an alternative matches nothing.
     """
-    brace = re.search(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}", pattern)
-    if brace:
+    path = Path(pattern)
+    if path.exists():
+        return [path]
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    rest = str(path.relative_to(folder))
+    if brace := re.search(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}", rest):
         first, last, names = brace.groups()
-        width = len(first) if first else 0
-        alternatives = (
-            names.split(",") if names else [f"{i:0{width}d}" for i in range(int(first), int(last) + 1)]
-        )
-        head, tail = pattern[: brace.start()], pattern[brace.end() :]
-        return [path for name in alternatives for path in expand_pattern(head + name + tail)]
-    if Path(pattern).is_file():
-        return [Path(pattern)]
-    matches = sorted(glob.glob(pattern, recursive=True))
+        head, tail = rest[: brace.start()], rest[brace.end() :]
+        alternatives = names.split(",") if names else _counted(first, last)
+        return [
+            match for name in alternatives for match in expand_pattern(str(folder / (head + name + tail)))
+        ]
+    matches = sorted(glob.glob(rest, root_dir=folder, recursive=True))
     if not matches:
         raise ValueError(f"no file matches {pattern}")
-    return [Path(match) for match in matches]
+    return [folder / match for match in matches]
+
+
+def _counted(first: str, last: str) -> list[str]:
+    step = 1 if int(first) <= int(last) else -1
+    zeros = any(end.startswith("0") and len(end) > 1 for end in (first, last))
+    width = max(len(first), len(last)) if zeros else 1
+    return [f"{i:0{width}d}" for i in range(int(first), int(last) + step, step)]
+
+
+def _in(path: Path) -> list[Photo]:
+    if path.is_dir():
+        return _in_folder(path)
+    if not path.exists():
+        raise ValueError(f"there is no {path}; data.root takes a folder, a .txt list or .tar shards")
+    if path.suffix == ".tar":
+        return _in_shard(path)
+    if path.suffix == ".txt":
+        return _in_list(path)
+    if path.suffix.lower() in SUFFIXES:
+        return [Photo(path, path.name, path.stat().st_size)]
+    raise ValueError(f"{path} is neither a folder, a .txt list, a .tar shard nor a photograph")
 
 
 def _in_folder(folder: Path) -> list[Photo]:
@@ -176,6 +197,24 @@ def _in_shard(shard: Path) -> list[Photo]:
 def _split_folder(root: Path, names: Sequence[str]) -> Path | None:
     root = root.expanduser()
     return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def _name_neighbours(root: Path, folders: Sequence[Path]) -> None:
+    """Say how many photographs beside train/, val/ and test/ are not used: train/ may be a class of many."""
+    left_out = {
+        path.name: len(_in_folder(path)) if path.is_dir() else int(path.suffix.lower() in SUFFIXES)
+        for path in sorted(root.iterdir())
+        if path not in folders and not path.name.startswith(".")
+    }
+    if count := sum(left_out.values()):
+        first = next(name for name, photographs in left_out.items() if photographs)
+        split = ", ".join(f"{folder.name}/" for folder in folders)
+        print(
+            f"warning: {root} is taken as split into {split}; {count} photographs beside them, such as in "
+            f"{first}, are not used: to train on them give every folder, "
+            f"data.root=[{folders[0]},{root / first},...], and choose data.val_root",
+            file=sys.stderr,
+        )
 
 
 def _as_list(root: str | Sequence[str]) -> list[str]:

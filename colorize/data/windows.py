@@ -1,14 +1,10 @@
-"""Square windows of photographs, batch by batch, from memory or from disk."""
+"""Photographs held in memory, and square windows of them, batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset
-
-from colorize.data.decoding import BrokenFiles, decode
-from colorize.data.sources import Photo
 
 
 class HeldPhotos:
@@ -16,13 +12,20 @@ class HeldPhotos:
     batch.
     """
 
-    def __init__(self, photos: Sequence[UInt8[Tensor, "3 _ _"]]) -> None:
-        if not photos:
+    def __init__(self, photos: Iterable[UInt8[Tensor, "3 _ _"]]) -> None:
+        # A bytearray grows in place (the kernel moves pages, not bytes): no photograph is there twice.
+        joined, sizes = bytearray(), []
+        for photo in photos:
+            joined += photo.contiguous().flatten().numpy().data
+            sizes.append(photo.shape[1:])
+        if not sizes:
             raise ValueError("there are no photographs to hold")
-        self.pixels = torch.cat([photo.flatten(1) for photo in photos], dim=1)  # 3 n
-        self.sizes = torch.tensor([photo.shape[1:] for photo in photos])  # photos (h, w)
+        self.pixels = torch.frombuffer(
+            joined, dtype=torch.uint8
+        )  # of each photograph 3 h w, one behind the other
+        self.sizes = torch.tensor(sizes)  # photos (h, w)
         areas = self.sizes.prod(dim=1)
-        self.starts = areas.cumsum(0) - areas
+        self.starts = 3 * (areas.cumsum(0) - areas)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -40,10 +43,18 @@ class HeldPhotos:
         along = torch.arange(side)
         rows = _mirror(top[:, None] + along, height[:, None])
         columns = _mirror(left[:, None] + along, width[:, None])
-        row_starts = self.starts[which][:, None] + rows * width[:, None]
+        planes = self.starts[which][:, None] + torch.arange(3) * (height * width)[:, None]  # b 3
+        row_starts = planes[:, :, None] + (rows * width[:, None])[:, None]  # b 3 side
         row_starts, columns = (x.to(self.pixels.device, non_blocking=True) for x in (row_starts, columns))
-        flat = row_starts[:, :, None] + columns[:, None, :]  # b side side
-        return torch.stack([plane[flat] for plane in self.pixels], dim=1)
+        return self.pixels[row_starts[..., None] + columns[:, None, None]]
+
+    def windows(
+        self, which: Int[Tensor, " b"], position: Float[Tensor, "b 2"], side: int
+    ) -> UInt8[Tensor, "b 3 side side"]:
+        """Windows at a `position` in [0, 1) of the room that each photograph leaves them along (y, x)."""
+        room = (self.sizes[which] - side + 1).float()
+        corner = torch.floor(position * room.clamp(min=1) + (room.clamp(max=1) - 1) / 2).long()
+        return self.cut(which, corner[:, 0], corner[:, 1], side)
 
     def center_squares(self, which: Int[Tensor, " b"], side: int) -> UInt8[Tensor, "b 3 side side"]:
         """The middle of photographs, for validation."""
@@ -51,79 +62,65 @@ class HeldPhotos:
         return self.cut(which, offset[:, 0], offset[:, 1], side)
 
 
-class WindowBatches:
-    """One epoch at each iteration: a random window of every photograph, shuffled, in uint8 batches (b, 3,
-    side, side).
+class EpochOrder:
+    """One epoch at each iteration, shuffled: which photographs (b) make a batch, where their windows lie (b,
+    2).
 
-    Order and windows depend on the seed and the epoch alone. `rank` of `world_size` takes every world_size-th
-    one.
+    Both depend on the seed and the epoch alone. `rank` of `world_size` takes every world_size-th one.
     """
 
     def __init__(
         self,
-        photos: HeldPhotos,
+        photos: int,
         batch_size: int,
-        side: int,
         repeats: int = 1,
         seed: int = 0,
         epoch: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.photos, self.batch_size, self.side, self.repeats = photos, batch_size, side, repeats
+        self.photos, self.batch_size, self.repeats = photos, batch_size, repeats
         self.seed, self.epoch, self.rank, self.world_size = seed, epoch, rank, world_size
 
     def __len__(self) -> int:
-        return max(1, len(self.photos) * self.repeats // self.world_size // self.batch_size)
+        return max(1, self.photos * self.repeats // self.world_size // self.batch_size)
 
-    def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
+    def __iter__(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b 2"]]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         self.epoch += 1
-        order = torch.cat(
-            [torch.randperm(len(self.photos), generator=generator) for _ in range(self.repeats)]
-        )
+        order = torch.cat([torch.randperm(self.photos, generator=generator) for _ in range(self.repeats)])
         position = torch.rand(len(order), 2, generator=generator)
-        room = (self.photos.sizes[order] - self.side + 1).float()
-        corner = torch.floor(position * room.clamp(min=1) + (room.clamp(max=1) - 1) / 2).long()
         mine = torch.arange(self.rank, len(order), self.world_size)
         for batch in torch.split(mine, self.batch_size)[: len(self)]:
-            yield self.photos.cut(order[batch], corner[batch, 0], corner[batch, 1], self.side)
+            yield order[batch], position[batch]
 
 
-class StreamedWindows(Dataset[Tensor]):
-    """A random window of each photograph, read and decoded as it comes; for sets that memory does not hold.
+class HeldWindows:
+    """Random windows of held photographs in uint8 batches (b, 3, side, side), an epoch at each iteration."""
 
-    Decoding is repeated every epoch, in the workers of a DataLoader. A broken photograph is named, counted,
-    and the next one is taken in its place.
-    """
-
-    def __init__(
-        self, photos: Sequence[Photo], image_size: int, side: int, max_broken: float, random: bool = True
-    ) -> None:
-        self.photos, self.image_size, self.side, self.random = photos, image_size, side, random
-        self.broken = BrokenFiles(max_broken, len(photos))
-        self.seen_broken: set[int] = set()
+    def __init__(self, photos: HeldPhotos, order: EpochOrder, side: int) -> None:
+        self.photos, self.order, self.side = photos, order, side
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return len(self.order)
 
-    def __getitem__(self, i: int) -> UInt8[Tensor, "3 side side"]:
-        held = None
-        while held is None:
-            try:
-                held = HeldPhotos([decode(self.photos[i], self.image_size)])
-            except ValueError as error:
-                if i not in self.seen_broken:
-                    self.seen_broken.add(i)
-                    self.broken.add(self.photos[i], error)
-                if len(self.seen_broken) == len(self.photos):
-                    raise ValueError(f"none of {len(self.photos)} photographs could be read") from error
-                i = (i + 1) % len(self.photos)
-        if not self.random:
-            return held.center_squares(torch.tensor([0]), self.side)[0]
-        room = (held.sizes[0] - self.side + 1).float()
-        corner = torch.floor(torch.rand(2) * room.clamp(min=1) + (room.clamp(max=1) - 1) / 2).long()
-        return held.cut(torch.tensor([0]), corner[:1], corner[1:], self.side)[0]
+    def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
+        for which, position in self.order:
+            yield self.photos.windows(which, position, self.side)
+
+
+class HeldSquares:
+    """The middle squares of held photographs, in order, in uint8 batches (b, 3, side, side)."""
+
+    def __init__(self, photos: HeldPhotos, batch_size: int, side: int) -> None:
+        self.photos, self.side = photos, side
+        self.batches = torch.split(torch.arange(len(photos)), batch_size)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
+        return (self.photos.center_squares(which, self.side) for which in self.batches)
 
 
 def _mirror(position: Tensor, length: Tensor) -> Tensor:

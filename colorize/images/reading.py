@@ -114,20 +114,20 @@ def result_suffix(path: str | os.PathLike[str]) -> str:
 @contextlib.contextmanager
 def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Handle]:
     """A file opened; whatever fails inside the block becomes a ValueError of one line."""
-    name = "picture" if isinstance(source, bytes) else os.fspath(source)
+    name = "" if isinstance(source, bytes) else f"{os.fspath(source)}: "  # bytes: the caller knows their name
     try:
         with _handle(source) as handle:
             yield handle
     except Unfit as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}{error}") from error
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise ValueError(f"{name}: has more than {limit} million pixels; scale it down first") from error
+        raise ValueError(f"{name}has more than {limit} million pixels; scale it down first") from error
     except MemoryError:
         raise
     except Exception as error:  # damaged data makes decoders raise anything, from struct.error to IndexError
         reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
-        raise ValueError(f"{name}: broken or cut off ({reason}); get a whole copy of the file") from error
+        raise ValueError(f"{name}broken or cut off ({reason}); get a whole copy of the file") from error
 
 
 def _handle(source: str | os.PathLike[str] | bytes) -> Handle:
