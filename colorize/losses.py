@@ -51,6 +51,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         wide = torch.promote_types(logits.dtype, torch.float32)
         weight = weight.to(wide)
         log_sum_exp = torch.empty(logits.shape[0], *logits.shape[2:], dtype=wide, device=logits.device)
+        expected = torch.empty_like(log_sum_exp)  # logit of the target
         parts = _cache_sized(logits)
         scratch = torch.empty_like(
             logits[: parts[0].stop], dtype=wide
@@ -59,21 +60,23 @@ class _SoftCrossEntropy(torch.autograd.Function):
             largest = logits[part].amax(dim=1, keepdim=True).to(wide)
             shifted = torch.sub(logits[part], largest, out=scratch).exp_()
             log_sum_exp[part] = shifted.sum(dim=1).log_().add_(largest[:, 0])
+            expected[part] = logits[part].gather(1, index[part]).mul(weight[part]).sum(dim=1)
         ctx.save_for_backward(logits, index, weight, log_sum_exp)
-        return log_sum_exp - (weight * logits.gather(1, index)).sum(dim=1)
+        return log_sum_exp - expected
 
     @staticmethod
     def backward(ctx: Any, grad_pixel: Tensor) -> tuple[Tensor, None, None]:
         logits, index, weight, log_sum_exp = ctx.saved_tensors
         grad = torch.empty_like(logits)
         grad_pixel = grad_pixel[:, None]
+        from_target = (weight * grad_pixel).neg_().to(grad.dtype)
         for part in _cache_sized(logits):
             if grad.dtype == log_sum_exp.dtype:
                 softmax = torch.sub(logits[part], log_sum_exp[part][:, None], out=grad[part]).exp_()
                 softmax.mul_(grad_pixel[part])
             else:  # half-precision logits: subtract and exponentiate in float32, then round once
                 grad[part] = (logits[part] - log_sum_exp[part][:, None]).exp_().mul_(grad_pixel[part])
-        grad.scatter_add_(1, index, (-weight * grad_pixel).to(grad.dtype))
+            grad[part].scatter_add_(1, index[part], from_target[part])
         return grad, None, None
 
 

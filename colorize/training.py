@@ -62,6 +62,9 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     data.setup()
     counts = ", ".join(f"{len(photos)} {name}" for name, photos in vars(data.splits).items() if photos)
     console.print(f"Photographs: {counts}", highlight=False)
+    if not any(photo.path.suffix == ".tar" for photo in data.splits.val):
+        paths = (f"{photo.path.resolve()}\n" for photo in data.splits.val)
+        (run_dir / "val.txt").write_text("".join(paths), encoding="utf-8")  # to choose T and saturation by
     _warn_of_grey_validation(data, cfg.loss.gray_threshold)
     bins, prior = bins_and_prior(data, settings["loss"], Path(cfg.cache_dir))
     module = build_module(settings, data, bins, prior)

@@ -1,8 +1,7 @@
 """python -m scripts.benchmark [runs=15] [data=FOLDER]
 
 Median milliseconds of our encoding, loss and colour conversion beside other ways, all in one run: one batch
-    of the
-paper, 40 photographs whose targets are 44 x 44 pixels, 313 bins.
+of the paper, 40 photographs whose targets are 44 x 44 pixels, 313 bins.
 """
 
 import platform

@@ -2,8 +2,7 @@
 [sheet=FILE.png]
 
 One PNG a photograph: grey | coloured by each of the weights | original. `only` picks photographs by name,
-    `sheet`
-joins the strips into one picture.
+`sheet` joins the strips into one picture.
 """
 
 from collections.abc import Sequence

@@ -17,6 +17,7 @@ from colorize import Colorizer
 from colorize.bins import Bins, srgb_centers
 from colorize.configuration import compose_config
 from colorize.data import Augment
+from colorize.data.sources import find_photos
 from colorize.module import ColorizationModule
 from colorize.networks import make_network
 from colorize.optimization import Optimization
@@ -58,6 +59,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_what_the_design_promises(finished: Path) -> None:
     for name in (
         "config.yaml",
+        "val.txt",
         "model.safetensors",
         "results.json",
         "checkpoints/best.ckpt",
@@ -71,6 +73,7 @@ def test_a_run_leaves_what_the_design_promises(finished: Path) -> None:
     assert set(report["results"]) == {"val", "test"}
     assert set(report["results"]["test"]) == {"network", "gray", "mean colour", "original"}
     assert report["training"]["photographs"] == 56
+    assert len(find_photos(str(finished / "val.txt"))) == 13
 
 
 def test_checkpoints_load_without_unpickling(finished: Path) -> None:

@@ -16,8 +16,7 @@ class Conv8(Network):
     """Eight 3x3 convolutions without padding; layer k has k * Q / 8 filters, so the last one is the logits.
 
     A 32x32 window gives 16x16 logits: each layer takes one pixel (times its dilation) off each side. At
-        inference a
-    picture is padded, so that it comes out at its own size.
+    inference a picture is padded, so that it comes out at its own size.
 
     Args:
         bins: Q.
