@@ -43,7 +43,7 @@ class StudyRun:
             rows.append({**dict(zip(by, group, strict=True)), "n": n})
             for name, one in columns.items():
                 rows[-1] |= {f"{name}, mean": one.mean, f"{name}, standard deviation": one.deviation}
-        Console().print(f"{title}, mean ± standard deviation of n", shown, sep="\n", soft_wrap=False)
+        _console().print(f"{title}, mean ± standard deviation of n", shown, sep="\n", soft_wrap=False)
         stem = title.lower().replace(" ", "_")
         write_csv(self.folder / f"{stem}.csv", rows)
         write_csv(self.folder / f"{stem}_runs.csv", records)
@@ -59,9 +59,14 @@ class StudyRun:
         (self.folder / "finding.txt").write_text(sentence + "\n", encoding="utf-8")
         self.writer.add_text("finding", sentence)
         self.writer.close()
-        console = Console()
+        console = _console()
         console.print(f"Finding: {sentence}", highlight=False)
         console.print(f"Everything is in {self.folder}", highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=160)  # in a file, lines need not fit a screen
 
 
 def study(main: Callable[[Any, StudyRun], None], name: str, usage: str | None) -> None:

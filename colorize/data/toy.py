@@ -1,5 +1,7 @@
 """The studies' data: samples of a line with outliers, a linear regression, two spirals, MNIST's idx files."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -40,3 +42,35 @@ def line_with_outliers(
     lifted = torch.randperm(samples, generator=generator)[:outliers]
     y[lifted] += reach * (0.5 + 0.5 * torch.rand(outliers, generator=generator))
     return x, y, line
+
+
+def linear_regression(
+    weights: Sequence[float], samples: int = 100, correlation: float = 0.0, noise: float = 0.3, seed: int = 0
+) -> tuple[Float[Tensor, "n i"], Float[Tensor, " n"]]:
+    """Samples of a linear function of Gaussian inputs of variance 1.
+
+    Args:
+        weights: of the inputs.
+        samples: n.
+        correlation: between any two inputs.
+        noise: standard deviation of the Gaussian noise on y.
+        seed: of everything random.
+
+    Returns:
+        inputs and outputs.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shared = torch.randn(samples, 1, generator=generator)
+    own = torch.randn(samples, len(weights), generator=generator)
+    x = correlation**0.5 * shared + (1 - correlation) ** 0.5 * own
+    return x, x @ torch.tensor(weights) + noise * torch.randn(samples, generator=generator)
+
+
+def wavy_surface(
+    samples: int = 200, inputs: int = 8, noise: float = 0.1, seed: int = 0
+) -> tuple[Float[Tensor, "n i"], Float[Tensor, "n 1"]]:
+    """Samples of sin(2 x1) + x2 x3 on Gaussian inputs; the other inputs say nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(samples, inputs, generator=generator)
+    y = torch.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + noise * torch.randn(samples, generator=generator)
+    return x, y[:, None]

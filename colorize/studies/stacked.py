@@ -129,7 +129,7 @@ def train_side_by_side(
             for kernel in stack.kernels:
                 cost = cost + regularizer.in_loss(regularizer.kernel)(kernel[runs])
         optimizer.zero_grad()
-        cost.backward()
+        torch.autograd.backward(cost)
         optimizer.step()
         _proximal_step(stack, regularizers, lr)
         if (step + 1) % len(x) == 0:

@@ -1,5 +1,6 @@
 """Softmax at a temperature: the article's three examples, and photographs decoded from mean to mode."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,15 +63,16 @@ def measure(colorizer: Colorizer, photos: Sequence[Photo], temperatures: Sequenc
     for photo in with_progress(photos, "decoding", len(photos)):
         original, decoded = decode(colorizer, photo.read(), temperatures)
         truth = _unit(original)
-        for name, rgb in zip([*temperatures, "original"], [*map(_unit, decoded), truth], strict=True):
-            records.append(
-                {
-                    "photograph": photo.name,
-                    "temperature": name,
-                    "colourfulness": colorfulness(rgb).item(),
-                    "PSNR (dB)": psnr(rgb, truth).item() if name != "original" else float("nan"),
-                }
-            )
+        pictures = dict(zip(map(str, temperatures), map(_unit, decoded), strict=True)) | {"original": truth}
+        records += [
+            {
+                "photograph": photo.name,
+                "temperature": name,
+                "colourfulness": colorfulness(rgb).item(),
+                "PSNR (dB)": psnr(rgb, truth).item() if name != "original" else math.nan,
+            }
+            for name, rgb in pictures.items()
+        ]
     return records
 
 
