@@ -84,26 +84,29 @@ def _blocks(network: nn.Sequential) -> list[tuple[Layer, list[nn.Module]]]:
 
 
 def _remove_dead(layer: Layer, followers: list[nn.Module], after: Layer) -> bool:
-    """Take the dead units of a layer out; whether there were any."""
+    """Take the dead units of a layer out; whether anything changed."""
     constant = (layer.weight == 0).flatten(1).all(dim=1)
     for follower in followers:
         if isinstance(follower, Norm) and follower.affine:
             constant |= follower.weight == 0
-    unheard = (after.weight == 0).transpose(0, 1).flatten(1).all(dim=1)
     value = _constant_outputs(layer, followers)
     if _pads_with_zeros(after):  # at the border the next layer sees 0 instead of the constant
         constant &= value == 0
-    dead = constant | unheard
+    folded = constant & ~_unheard(after)
+    if folded.any():
+        taps = torch.einsum("oi...->io", after.weight)[folded]  # summed over the places of a kernel
+        _add_to_bias(after, value[folded] @ taps)
+        after.weight[:, folded] = 0
+    dead = _unheard(after)
     if dead.all():
         dead[0] = False
-    if not dead.any():
-        return False
-    folded = constant & dead
-    taps = after.weight.transpose(0, 1)[folded]  # units, outputs, places of the kernel
-    taps = taps.reshape(*taps.shape[:2], -1).sum(dim=2)
-    _add_to_bias(after, value[folded] @ taps)
-    _keep(layer, followers, after, ~dead)
-    return True
+    if dead.any():
+        _keep(layer, followers, after, ~dead)
+    return bool(folded.any() or dead.any())
+
+
+def _unheard(after: Layer) -> Bool[Tensor, " c"]:
+    return (after.weight == 0).transpose(0, 1).flatten(1).all(dim=1)
 
 
 def _constant_outputs(layer: Layer, followers: list[nn.Module]) -> Float[Tensor, " c"]:

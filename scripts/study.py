@@ -1,5 +1,6 @@
 """What the study scripts share: settings from the command line, and the folder of a run."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,21 +34,35 @@ class StudyRun:
     def table(self, title: str, records: Sequence[Record], by: Sequence[str], of: Sequence[str]) -> Table:
         """Print n, mean and standard deviation of the columns `of`; leave them and the records as CSV."""
         table = summarise(records, by, of)
-        shown = rich.table.Table()
-        for heading in (*by, "n", *of):
-            shown.add_column(heading, justify="left" if heading in by else "right")
-        rows: list[dict[str, str | float]] = []
+        rows = []
         for group, columns in table.items():
-            n = max(one.n for one in columns.values())
-            shown.add_row(*group, str(n), *(str(columns[column]) for column in of))
-            rows.append({**dict(zip(by, group, strict=True)), "n": n})
+            rows.append(dict(zip(by, group, strict=True)) | {"n": max(one.n for one in columns.values())})
             for name, one in columns.items():
                 rows[-1] |= {f"{name}, mean": one.mean, f"{name}, standard deviation": one.deviation}
-        _console().print(f"{title}, mean ± standard deviation of n", shown, sep="\n", soft_wrap=False)
-        stem = title.lower().replace(" ", "_")
-        write_csv(self.folder / f"{stem}.csv", rows)
-        write_csv(self.folder / f"{stem}_runs.csv", records)
+        shown = [
+            {**dict(zip(by, group, strict=True)), "n": row["n"]} | {name: str(columns[name]) for name in of}
+            for (group, columns), row in zip(table.items(), rows, strict=True)
+        ]
+        self._print(f"{title}, mean ± standard deviation of n", shown)
+        write_csv(self._csv(title), rows)
+        write_csv(self._csv(f"{title} runs"), records)
         return table
+
+    def rows(self, title: str, records: Sequence[Record]) -> None:
+        """Print records as they are, and leave them as CSV."""
+        self._print(title, records)
+        write_csv(self._csv(title), records)
+
+    def _print(self, title: str, records: Sequence[Record]) -> None:
+        shown = rich.table.Table()
+        for place, heading in enumerate(records[0]):
+            shown.add_column(heading, justify="right" if place else "left")
+        for record in records:
+            shown.add_row(*map(str, record.values()))
+        _console().print(title, shown, sep="\n")
+
+    def _csv(self, title: str) -> Path:
+        return self.folder / f"{re.sub(r'[^a-z0-9]+', '_', title.lower())}.csv"
 
     def figure(self, name: str, figure: Figure, dpi: int = 150) -> None:
         """Leave a picture as PNG and in TensorBoard."""

@@ -1,9 +1,10 @@
 """The studies' data: samples of a line with outliers, a linear regression, two spirals, MNIST's idx files."""
 
+import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -14,9 +15,10 @@ def line_with_outliers(
     intercept: float = 2.0,
     noise: float = 0.3,
     reach: float = 8.0,
+    length: float = 10.0,
     seed: int = 0,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Samples of a straight line over [0, 10], some of them far above it.
+    """Samples of a straight line over [0, length], some of them far above it.
 
     Args:
         samples: n, outliers included.
@@ -25,6 +27,7 @@ def line_with_outliers(
         intercept: of the line, in units of y.
         noise: standard deviation of the Gaussian noise on every sample.
         reach: of the farthest outlier, in units of y.
+        length: of the interval of x.
         seed: of everything random.
 
     Returns:
@@ -36,7 +39,7 @@ def line_with_outliers(
     if not 0 <= outliers <= samples:
         raise ValueError(f"outliers must be between 0 and {samples}, the number of samples; got {outliers}")
     generator = torch.Generator().manual_seed(seed)
-    x = torch.linspace(0, 10, samples)
+    x = torch.linspace(0, length, samples)
     line = slope * x + intercept
     y = line + noise * torch.randn(samples, generator=generator)
     lifted = torch.randperm(samples, generator=generator)[:outliers]
@@ -74,3 +77,18 @@ def wavy_surface(
     x = torch.randn(samples, inputs, generator=generator)
     y = torch.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + noise * torch.randn(samples, generator=generator)
     return x, y[:, None]
+
+
+def two_spirals(
+    samples: int = 200, turns: float = 1.0, noise: float = 0.02, seed: int = 0
+) -> tuple[Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+    """Points on two spirals about the origin, within about 1 of it, and the spiral that each lies on.
+
+    Source: the two-spirals problem of Lang & Witbrock 1988.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    radius = torch.rand(samples, generator=generator).sqrt()
+    spiral = torch.arange(samples) % 2
+    angle = 2 * math.pi * turns * radius + math.pi * spiral
+    points = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=1)
+    return points + noise * torch.randn(samples, 2, generator=generator), spiral
