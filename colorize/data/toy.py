@@ -48,7 +48,12 @@ def line_with_outliers(
 
 
 def linear_regression(
-    weights: Sequence[float], samples: int = 100, correlation: float = 0.0, noise: float = 0.3, seed: int = 0
+    weights: Sequence[float],
+    samples: int = 100,
+    correlation: float = 0.0,
+    noise: float = 0.3,
+    intercept: float = 0.0,
+    seed: int = 0,
 ) -> tuple[Float[Tensor, "n i"], Float[Tensor, " n"]]:
     """Samples of a linear function of Gaussian inputs of variance 1.
 
@@ -57,6 +62,7 @@ def linear_regression(
         samples: n.
         correlation: between any two inputs.
         noise: standard deviation of the Gaussian noise on y.
+        intercept: y where all inputs are 0.
         seed: of everything random.
 
     Returns:
@@ -66,7 +72,7 @@ def linear_regression(
     shared = torch.randn(samples, 1, generator=generator)
     own = torch.randn(samples, len(weights), generator=generator)
     x = correlation**0.5 * shared + (1 - correlation) ** 0.5 * own
-    return x, x @ torch.tensor(weights) + noise * torch.randn(samples, generator=generator)
+    return x, intercept + x @ torch.tensor(weights) + noise * torch.randn(samples, generator=generator)
 
 
 def wavy_surface(
