@@ -1,10 +1,14 @@
 """The studies' data: samples of a line with outliers, a linear regression, two spirals, MNIST's idx files."""
 
+import gzip
 import math
+import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 
@@ -98,3 +102,61 @@ def two_spirals(
     angle = 2 * math.pi * turns * radius + math.pi * spiral
     points = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=1)
     return points + noise * torch.randn(samples, 2, generator=generator), spiral
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Handwritten digits, 28 x 28 pixels, ink 255 on 0, and what each of them is, 0 to 9."""
+
+    images: UInt8[Tensor, "n 28 28"]
+    labels: UInt8[Tensor, " n"]
+
+
+def mnist(root: str | Path, download: bool = True) -> tuple[Digits, Digits]:
+    """MNIST's 60,000 training and 10,000 test digits, from its idx files, gzipped or not.
+
+    Args:
+        root: folder with the files, or the one under which torchvision keeps them (MNIST/raw).
+        download: let torchvision fetch them into `root` where they are missing.
+
+    Raises:
+        ValueError: if they are missing and cannot be had, or a file is no idx file of bytes.
+
+    Source: LeCun, Cortes & Burges, The MNIST database; the idx format is described there.
+    """
+    splits = []
+    for split in ("train", "t10k"):
+        files = [_mnist_file(Path(root), f"{split}-{what}", download)
+                 for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]  # fmt: skip
+        splits.append(Digits(*map(read_idx, files)))
+    return splits[0], splits[1]
+
+
+def read_idx(path: Path) -> UInt8[Tensor, "*shape"]:
+    """A tensor of bytes from an idx file.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    axes = content[3] if content[:3] == b"\x00\x00\x08" else 0
+    shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
+    values = content[4 + 4 * axes :]
+    if not axes or len(values) != math.prod(shape):
+        raise ValueError(f"{path} is no whole idx file of bytes")
+    return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(shape)
+
+
+def _mnist_file(root: Path, name: str, download: bool) -> Path:
+    places = [folder / f"{name}{suffix}" for folder in (root, root / "MNIST/raw") for suffix in ("", ".gz")]
+    if not any(place.is_file() for place in places) and download:
+        from torchvision.datasets import MNIST  # takes a second to import
+
+        try:
+            MNIST(str(root), download=True)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"could not download MNIST to {root}: {error}") from error
+    for place in places:
+        if place.is_file():
+            return place
+    raise ValueError(f"there is no {name} in {root}; data.root takes the folder of MNIST's idx files")

@@ -15,12 +15,15 @@ from colorize.regularizers import kernel_layers
 from colorize.studies.summary import Record, Table
 
 
-def deep_network(activation: str, depth: int, width: int, inputs: int = 2, classes: int = 2) -> nn.Sequential:
+def deep_network(
+    activation: str, depth: int, width: int, inputs: int = 2, classes: int = 2, batch_norm: bool = False
+) -> nn.Sequential:
     """`depth` hidden layers of `width` units; He initialisation for the activation, biases 0."""
     widths = [inputs, *[width] * depth]
     layers: list[nn.Module] = []
     for fan_in, units in pairwise(widths):
-        layers += [nn.Linear(fan_in, units), make_activation(activation, units)]
+        norm = [nn.BatchNorm1d(units)] if batch_norm else []
+        layers += [nn.Linear(fan_in, units), *norm, make_activation(activation, units)]
     network = nn.Sequential(*layers, nn.Linear(width, classes))
     for layer in kernel_layers(network):
         nn.init.normal_(layer.weight, std=he_gain(activation) / layer.weight.shape[1] ** 0.5)

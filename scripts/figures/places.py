@@ -1,4 +1,4 @@
-"""The picture of the kernel, bias and activity regularizers: fitted lines, and bars of weight, bias, outputs."""
+"""Kernel, bias and activity regularizers: fitted lines, and bars of weight, bias and outputs."""
 
 import numpy as np
 from matplotlib.figure import Figure
