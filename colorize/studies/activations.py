@@ -66,7 +66,7 @@ def accuracy(network: nn.Module, x: Float[Tensor, "n i"], y: Int[Tensor, " n"]) 
         for part, truth in zip(torch.split(x, 2000), torch.split(y, 2000), strict=True)
     )
     network.train()
-    return 100 * right / len(x)
+    return 100 * int(right) / len(x)
 
 
 def finding(table: Table) -> str:
