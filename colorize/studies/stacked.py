@@ -81,7 +81,7 @@ class Snapshot:
     """Kernels of some networks after so many epochs: layer by layer, (run, out, in)."""
 
     epoch: int
-    kernels: list[Float[Tensor, "r o i"]]
+    kernels: list[Float[Tensor, "_ _ _"]]
 
 
 def train_side_by_side(
