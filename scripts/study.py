@@ -99,13 +99,16 @@ def study(main: Callable[[Any, StudyRun], None], name: str, usage: str | None) -
             raise ValueError(f"settings are key=value; got {bare[0]!r}")
         check_overrides(words, config)
         settings = compose_config(words, config)
+        for key, value in settings.items():
+            if isinstance(value, int) and value < 1 and key not in ("seed", "outliers"):
+                raise ValueError(f"{key} must be 1 or more, got {value}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     torch.set_num_threads(settings.threads)
     folder = settings.out or f"outputs/studies/{name}/{time.strftime('%Y-%m-%d-%H-%M-%S')}"
     try:
-        main(settings, StudyRun(Path(folder), settings))
+        main(settings, StudyRun(Path(str(folder)), settings))
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None

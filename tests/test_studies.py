@@ -3,6 +3,7 @@
 import csv
 import gzip
 import importlib
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from torch import nn
 
 from colorize.bins import annealed_mean
 from colorize.colorizer import Colorizer
-from colorize.configuration import CONFIGS, compose_config
+from colorize.configuration import CONFIGS, check_overrides, compose_config
 from colorize.data.toy import line_with_outliers, mnist, two_spirals
 from colorize.regularizers import Penalty, Regularizer
 from colorize.studies import activations, gradients, landscape, line, places, sweep, temperature
@@ -86,6 +87,26 @@ def test_unknown_settings_are_one_clear_line(script) -> None:  # type: ignore[no
     assert wrong.status == 2
     assert len(wrong.stderr.splitlines()) == 1
     assert "strength" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["gradients", "activations=[relu]"], ["places", "runs=0"], ["line", "out"]]
+)
+def test_wrong_settings_are_one_clear_line(script, words: list[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wrong = script(words[0], f"out={tmp_path}", *words[1:])
+    assert wrong.status
+    assert wrong.stderr.startswith("error: ")
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_the_studies_page_shows_pictures_that_exist_and_commands_that_run() -> None:
+    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page)
+    assert {Path(picture).name for picture in pictures} == {p.name for p in (ROOT / "docs/studies").iterdir()}
+    commands = re.findall(r"python -m scripts\.study_(\w+)([^`#\n]*)", page)
+    assert {name for name, _ in commands} == set(STUDIES)
+    for name, words in commands:
+        check_overrides(words.split(), f"study_{name}")
 
 
 def test_missing_digits_are_one_clear_line(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -58,7 +58,12 @@ def compare(
     Returns:
         a record for each activation, seed, step and layer (from 1), with the norm of the layer's gradient and
         the share of points told right at that step, in percent.
+
+    Raises:
+        ValueError: if the sigmoid is not among the activations, or there is nothing to compare it with.
     """
+    if "sigmoid" not in activations or len(set(activations)) < 2:
+        raise ValueError(f"activations must be sigmoid and others, got {', '.join(activations)}")
     records: list[Record] = []
     runs = [(name, seed) for name in activations for seed in seeds]
     for name, seed in with_progress(runs, "training", len(runs)):
@@ -139,6 +144,6 @@ def finding(table: Table) -> str:
     return (
         f"At the start the first layer's gradient is {first['sigmoid']:.1e} with the sigmoid and at least"
         f" {first[weakest]:.1e} ({weakest}) with the others, {orders:.1f} orders of magnitude more; after"
-        f" training the sigmoid tells {right['sigmoid']:.0f} % of the points right, the others"
-        f" {min(right[n] for n in others):.0f} to {max(right[n] for n in others):.0f} %."
+        f" training the sigmoid tells {right['sigmoid']:.0f} % of the points right, each of the"
+        f" others at least {min(right[n] for n in others):.0f} %."
     )

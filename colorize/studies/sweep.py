@@ -109,7 +109,8 @@ def kept(records: Sequence[Record]) -> list[Record]:
     rows: list[Record] = []
     for (variant, seed), run in runs.items():
         best = min(run, key=lambda record: float(record["validation loss"]))
-        chosen = best if variant in (EARLY, ALL) else run[-1]
+        stops_early = variant == EARLY or (variant == ALL and (EARLY, seed) in runs)
+        chosen = best if stops_early else run[-1]
         rows.append(
             {
                 "variant": variant,

@@ -11,9 +11,11 @@ from colorize.studies.summary import Record, summarise
 
 COLORS = {
     "sigmoid": "tab:red", "relu": "tab:blue", "lrelu": "tab:cyan", "prelu": "tab:purple",
-    "rrelu": "tab:green", "elu": "tab:orange",
+    "rrelu": "tab:green", "elu": "tab:orange", "prelu_shared": "tab:pink",
 }  # fmt: skip
-MARKERS = {"sigmoid": "o", "relu": "s", "lrelu": "v", "prelu": "^", "rrelu": "D", "elu": "x"}
+MARKERS = {
+    "sigmoid": "o", "relu": "s", "lrelu": "v", "prelu": "^", "rrelu": "D", "elu": "x", "prelu_shared": "P",
+}  # fmt: skip
 
 
 def _logarithms(records: Sequence[Record]) -> list[Record]:

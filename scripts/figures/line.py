@@ -84,8 +84,9 @@ def heat_maps_over_time(names: Sequence[str], snapshots: Sequence[Snapshot], pat
     """The same over the epochs as an animated GIF, its frames closer together at the start."""
     last = len(snapshots) - 1
     times = sorted({round(last * share**2) for share in np.linspace(0, 1, 41)})
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
     axes = figure.subplots(2, 3)
+    figure.get_layout_engine().set(wspace=0.1)  # type: ignore[union-attr, call-arg]
     images = []
     for run, (ax, name) in enumerate(zip(axes.flat, names, strict=False)):
         images.append(_show(ax, heat_map(snapshots[0].kernels, run)))
