@@ -43,6 +43,6 @@ def curves(records: Sequence[Record], kept: Sequence[Record]) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("step")
     for ax in axes[:, 0]:
-        ax.set_ylabel("rebalanced cross-entropy (nats)")
+        ax.set_ylabel("rebalanced loss (nats)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
