@@ -56,7 +56,7 @@ class StudyRun:
     def _print(self, title: str, records: Sequence[Record]) -> None:
         shown = rich.table.Table()
         for place, heading in enumerate(records[0]):
-            shown.add_column(heading, justify="right" if place else "left")
+            shown.add_column(heading, justify="right" if place else "left", overflow="fold")
         for record in records:
             shown.add_row(*map(str, record.values()))
         _console().print(title, shown, sep="\n")
