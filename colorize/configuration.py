@@ -94,8 +94,8 @@ def _quoted(path: str) -> str:
     return f"'{escaped}'"
 
 
-def check_overrides(words: Sequence[str]) -> None:
-    """Check `key=value` words against the composed defaults.
+def check_overrides(words: Sequence[str], config: str = "train") -> None:
+    """Check `key=value` words against the composed defaults of configs/`config`.yaml.
 
     Raises:
         ValueError: naming the first unknown key, group file or ill-typed value, and what is valid instead.
@@ -119,22 +119,22 @@ def check_overrides(words: Sequence[str]) -> None:
                     raise ValueError(f"there is no {override.key_or_group}={value}; choose one of {valid}")
             if not override.is_sweep_override():
                 choices.append(override.input_line or "")
-    cfg = compose_config(choices)
+    cfg = compose_config(choices, config)
     for override in overrides:
         key = override.key_or_group
         if key not in groups and not key.startswith("hydra") and not override.is_delete():
             _check_key(cfg, key, override)
 
 
-def compose_config(overrides: Sequence[str] = ()) -> DictConfig:
-    """The composed configuration, as train.py would see it.
+def compose_config(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
+    """The composed configuration, as train.py (or the script of another `config`) would see it.
 
     Raises:
         ValueError: if the overrides do not compose.
     """
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            return compose("train", overrides=list(overrides))
+            return compose(config, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(str(error).split())) from error
 

@@ -89,7 +89,7 @@ class Regularizer:
     def penalty(self, network: nn.Module) -> Float[Tensor, ""]:
         """The penalties that are part of the loss; a scalar with gradients. Without the proximal part."""
         total = torch.zeros((), device=next(network.parameters()).device)
-        kernel, bias = (self._in_loss(self.kernel), self._in_loss(self.bias))
+        kernel, bias = (self.in_loss(self.kernel), self.in_loss(self.bias))
         for layer in kernel_layers(network):
             total = total + kernel(layer.weight)
             if layer.bias is not None:
@@ -121,7 +121,7 @@ class Regularizer:
             if self.bias.l1 and layer.bias is not None:
                 layer.bias.copy_(soft_threshold(layer.bias, rate * self.bias.l1))
 
-    def _in_loss(self, penalty: Penalty) -> Penalty:
+    def in_loss(self, penalty: Penalty) -> Penalty:
         return Penalty(l1=0.0, l2=penalty.l2) if self.proximal else penalty
 
 
