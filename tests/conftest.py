@@ -1,5 +1,7 @@
 """Shapes in the package's type hints are checked at every call while tests run."""
 
+import gzip
+import struct
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,21 @@ def rgb_cube() -> torch.Tensor:
     """33^3 sRGB colours on a regular grid, as a picture (1, 3, 33 * 33, 33)."""
     levels = torch.linspace(0, 1, 33)
     return torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 33 * 33, 33)
+
+
+def idx(folder: Path, name: str, values: torch.Tensor) -> None:
+    header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+    (folder / f"{name}.gz").write_bytes(gzip.compress(header + bytes(values.flatten().tolist())))
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    """A folder like MNIST's, with a bright row for each of ten digits."""
+    generator = torch.Generator().manual_seed(0)
+    for split, n in (("train", 400), ("t10k", 100)):
+        labels = torch.randint(10, (n,), generator=generator)
+        images = torch.randint(60, (n, 28, 28), generator=generator)
+        images[torch.arange(n), 2 * labels + 4] += 120
+        idx(tmp_path, f"{split}-images-idx3-ubyte", images)
+        idx(tmp_path, f"{split}-labels-idx1-ubyte", labels)
+    return tmp_path

@@ -1,119 +1,23 @@
-"""Each study, tiny: it runs, it is the same twice, and its effect shows."""
+"""Each study, tiny: it is the same twice, and its effect shows."""
 
-import csv
 import gzip
-import importlib
-import re
-import struct
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from colorize.bins import annealed_mean
 from colorize.colorizer import Colorizer
-from colorize.configuration import CONFIGS, check_overrides, compose_config
 from colorize.data.toy import line_with_outliers, mnist, two_spirals
 from colorize.regularizers import Penalty, Regularizer
 from colorize.studies import activations, gradients, landscape, line, places, sweep, temperature
 from colorize.studies.stacked import StackedNetworks, relu_network, train_side_by_side
 from colorize.studies.summary import Record, summarise
-from scripts.study import study
-
-ROOT = Path(__file__).resolve().parent.parent
-STUDIES = sorted(path.stem.removeprefix("study_") for path in CONFIGS.glob("study_*.yaml"))
-
-
-class Done(NamedTuple):
-    """What a script left on the terminal."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 def column(records: list[Record], name: str, **which: object) -> list[float]:
     return [float(r[name]) for r in records if all(r[key] == value for key, value in which.items())]
-
-
-# -- the scripts
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """python -m scripts.study_NAME key=value ..., without the seconds that a new process takes to import."""
-
-    def run(name: str, *words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", [f"study_{name}", *words])
-        module = importlib.import_module(f"scripts.study_{name}")
-        status = 0
-        try:
-            study(module.main, name, module.__doc__)
-        except SystemExit as end:
-            status = int(str(end.code))
-        return Done(status, *capsys.readouterr())
-
-    return run
-
-
-def test_there_are_seven_studies_each_with_a_script() -> None:
-    assert len(STUDIES) == 7
-    for name in STUDIES:
-        assert (ROOT / f"scripts/study_{name}.py").is_file()
-        assert {"seed", "threads", "out"} <= set(compose_config((), f"study_{name}"))
-
-
-def test_a_script_leaves_table_csv_picture_and_tensorboard(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    done = script("places", f"out={tmp_path}", "runs=2", "steps=3")
-    assert done.status == 0, done.stderr
-    assert "Finding: " in done.stdout
-    assert done.stderr == "", "no progress bar where there is no terminal"
-    with (tmp_path / "regression_by_regularizer.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 7
-    assert all(row["n"] == "2" for row in rows)
-    with Image.open(tmp_path / "places.png") as picture:
-        assert picture.width >= 800
-    assert list((tmp_path / "tensorboard").glob("events*"))
-
-
-def test_unknown_settings_are_one_clear_line(script) -> None:  # type: ignore[no-untyped-def]
-    wrong = script("places", "strenght=3")
-    assert wrong.status == 2
-    assert len(wrong.stderr.splitlines()) == 1
-    assert "strength" in wrong.stderr
-
-
-@pytest.mark.parametrize(
-    "words", [["gradients", "activations=[relu]"], ["places", "runs=0"], ["line", "out"]]
-)
-def test_wrong_settings_are_one_clear_line(script, words: list[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    wrong = script(words[0], f"out={tmp_path}", *words[1:])
-    assert wrong.status
-    assert wrong.stderr.startswith("error: ")
-    assert len(wrong.stderr.splitlines()) == 1
-
-
-def test_the_studies_page_shows_pictures_that_exist_and_commands_that_run() -> None:
-    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page)
-    assert {Path(picture).name for picture in pictures} == {p.name for p in (ROOT / "docs/studies").iterdir()}
-    commands = re.findall(r"python -m scripts\.study_(\w+)([^`#\n]*)", page)
-    assert {name for name, _ in commands} == set(STUDIES)
-    for name, words in commands:
-        check_overrides(words.split(), f"study_{name}")
-
-
-def test_missing_digits_are_one_clear_line(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    wrong = script("activations", f"out={tmp_path}/out", f"data.root={tmp_path}", "data.download=false")
-    assert wrong.status == 1
-    assert len(wrong.stderr.splitlines()) == 1
-    assert "idx files" in wrong.stderr
 
 
 # -- 1: the line
@@ -254,24 +158,6 @@ def test_each_regularizer_shrinks_what_it_is_put_on() -> None:
 
 
 # -- 4: MNIST
-
-
-def idx(folder: Path, name: str, values: torch.Tensor) -> None:
-    header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-    (folder / f"{name}.gz").write_bytes(gzip.compress(header + bytes(values.flatten().tolist())))
-
-
-@pytest.fixture
-def digits(tmp_path: Path) -> Path:
-    """A folder like MNIST's, with a bright row for each of ten digits."""
-    generator = torch.Generator().manual_seed(0)
-    for split, n in (("train", 400), ("t10k", 100)):
-        labels = torch.randint(10, (n,), generator=generator)
-        images = torch.randint(60, (n, 28, 28), generator=generator)
-        images[torch.arange(n), 2 * labels + 4] += 120
-        idx(tmp_path, f"{split}-images-idx3-ubyte", images)
-        idx(tmp_path, f"{split}-labels-idx1-ubyte", labels)
-    return tmp_path
 
 
 def test_activations_learn_and_the_sigmoid_last(digits: Path) -> None:

@@ -204,10 +204,12 @@ def finding(records: Sequence[Record], pruned: Sequence[Record], few: int = 5) -
     settled = "so they differ" if abs(apart.mean) > 2 * error else "which settles nothing"
     left = statistic([float(record["hidden units"]) for record in pruned])
     worst = max(float(record["change by pruning"]) for record in pruned)
+    means = ""
+    if draws:
+        means = f"; the mean of {few} runs with L1 is anything from {min(draws):.0f} to {max(draws):.0f}"
     return (
         f"Over {l1.n} runs the error to the line is {l1.mean:.0f} with L1, {l2.mean:.0f} with L2 and"
         f" {none.mean:.0f} with none; L1 less L2 is {apart.mean:.0f} ± {error:.0f} (standard error),"
         f" {settled}; proximal L1 disconnects all but {left.mean:.1f} of {sum(WIDTHS[1:-1])} hidden units,"
-        f" which pruning takes out with outputs changed by at most {worst:.0e};"
-        f" the mean of {few} runs with L1 is anything from {min(draws):.0f} to {max(draws):.0f}."
+        f" which pruning takes out with outputs changed by at most {worst:.0e}{means}."
     )

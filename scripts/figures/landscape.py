@@ -65,13 +65,15 @@ def contours(paths: Paths) -> Figure:
         else:
             t = touching.norm().item()
             ax.add_patch(Circle((0, 0), t, fc=COLORS[name], alpha=0.3, label=f"w₁² + w₂² ≤ {t * t:.2f}"))
-        ax.plot(*path.T, color=COLORS[name], lw=2.5, label=f"optimum, λ = 0 to {paths.strengths[-1]:g}")
-        ax.plot(*path[0], "k*", ms=11, label="least loss, λ = 0")
-        ax.plot(*touching, "o", color="k", ms=6, label=f"λ = {paths.strengths[k]:.2g}")
+        ax.plot(
+            *path.T.numpy(), color=COLORS[name], lw=2.5, label=f"optimum, λ = 0 to {paths.strengths[-1]:g}"
+        )
+        ax.plot(*path[0].tolist(), "k*", ms=11, label="least loss, λ = 0")
+        ax.plot(*touching.tolist(), "o", color="k", ms=6, label=f"λ = {paths.strengths[k]:.2g}")
         ax.set(
             title=f"{name}: the {'diamond' if name == 'L1' else 'circle'}", xlabel="weight w₁", aspect="equal"
         )
-        ax.set(xlim=(paths.w1[0], paths.w1[-1]), ylim=(paths.w2[0], paths.w2[-1]))
+        ax.set(xlim=paths.w1[[0, -1]].tolist(), ylim=paths.w2[[0, -1]].tolist())
         ax.grid(False)
         ax.legend(loc="lower right")
     figure.axes[0].set_ylabel("weight w₂")

@@ -1,0 +1,165 @@
+"""The studies' scripts: settings in, tables, CSVs, pictures and findings out."""
+
+import csv
+import functools
+import gzip
+import hashlib
+import http.server
+import importlib
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torchvision.datasets
+from PIL import Image
+
+from colorize.configuration import CONFIGS, check_overrides, compose_config
+from colorize.data.toy import mnist
+from scripts.study import study
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDIES = sorted(path.stem.removeprefix("study_") for path in CONFIGS.glob("study_*.yaml"))
+TINY = {
+    "activations": ["runs=1", "activations=[relu,sigmoid]", "epochs=1", "width=8"],
+    "gradients": ["runs=1", "activations=[sigmoid,relu]", "depth=3", "width=8", "steps=4", "measured=2"],
+    "landscape": ["runs=1", "hidden=[6,6]", "steps=5", "rules.steps=4"],
+    "line": ["runs=2", "epochs=2", "samples=12", "outliers=1"],
+    "places": ["runs=2", "steps=3"],
+    "sweep": ["runs=1", "photographs.root=data/sample/train", "photographs.train=6", "photographs.val=4"],
+    "temperature": ["temperatures=[1.0,0.38]"],
+}
+
+
+class Done(NamedTuple):
+    """What a script left on the terminal."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """python -m scripts.study_NAME key=value ..., without the seconds that a new process takes to import."""
+
+    def run(name: str, *words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", [f"study_{name}", *words])
+        module = importlib.import_module(f"scripts.study_{name}")
+        status = 0
+        try:
+            study(module.main, name, module.__doc__)
+        except SystemExit as end:
+            status = int(str(end.code))
+        return Done(status, *capsys.readouterr())
+
+    return run
+
+
+def test_there_are_seven_studies_each_with_a_script() -> None:
+    assert len(STUDIES) == 7
+    for name in STUDIES:
+        assert (ROOT / f"scripts/study_{name}.py").is_file()
+        assert {"seed", "threads", "out"} <= set(compose_config((), f"study_{name}"))
+
+
+def test_a_script_leaves_table_csv_picture_and_tensorboard(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = script("places", f"out={tmp_path}", "runs=2", "steps=3")
+    assert done.status == 0, done.stderr
+    assert "Finding: " in done.stdout
+    assert done.stderr == "", "no progress bar where there is no terminal"
+    with (tmp_path / "regression_by_regularizer.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 7
+    assert all(row["n"] == "2" for row in rows)
+    with Image.open(tmp_path / "places.png") as picture:
+        assert picture.width >= 800
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_script_runs_whole(name: str, script, digits: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    words = [f"out={out}", *TINY[name]]
+    if name == "activations":
+        words += [f"data.root={digits}", "data.digits=64"]
+    if name == "sweep":
+        settings = compose_config((), "study_sweep").settings
+        quick = [word for word in settings if not word.startswith(("trainer.max", "trainer.val"))]
+        quoted = [f"'{word}'" for word in [*quick, "trainer.max_steps=2", "trainer.val_every_steps=1"]]
+        words += [f"settings=[{','.join(quoted)}]"]
+    done = script(name, *words)
+    assert done.status == 0, done.stderr
+    assert "Finding: " in done.stdout
+    assert (out / "finding.txt").read_text().strip()
+    shown = {p.name for p in (ROOT / "docs/studies").iterdir()}
+    made = {p.name for p in [*out.glob("*.png"), *out.glob("*.gif")]}
+    assert made
+    assert made <= shown, "the studies' page shows what the script makes"
+    assert all(len(path.read_text().splitlines()) > 1 for path in out.glob("*.csv"))
+    assert list(out.glob("*.csv"))
+    assert list((out / "tensorboard").glob("events*"))
+
+
+def test_unknown_settings_are_one_clear_line(script) -> None:  # type: ignore[no-untyped-def]
+    wrong = script("places", "strenght=3")
+    assert wrong.status == 2
+    assert len(wrong.stderr.splitlines()) == 1
+    assert "strength" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["gradients", "activations=[relu]"], ["places", "runs=0"], ["line", "out"]]
+)
+def test_wrong_settings_are_one_clear_line(script, words: list[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wrong = script(words[0], f"out={tmp_path}", *words[1:])
+    assert wrong.status
+    assert wrong.stderr.startswith("error: ")
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_the_studies_page_shows_pictures_that_exist_and_commands_that_run() -> None:
+    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page)
+    assert {Path(picture).name for picture in pictures} == {p.name for p in (ROOT / "docs/studies").iterdir()}
+    commands = re.findall(r"python -m scripts\.study_(\w+)([^`#\n]*)", page)
+    assert {name for name, _ in commands} == set(STUDIES)
+    for name, words in commands:
+        check_overrides(words.split(), f"study_{name}")
+
+
+def test_missing_digits_are_one_clear_line(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wrong = script("activations", f"out={tmp_path}/out", f"data.root={tmp_path}", "data.download=false")
+    assert wrong.status == 1
+    assert len(wrong.stderr.splitlines()) == 1
+    assert "idx files" in wrong.stderr
+
+
+def test_mnist_is_downloaded_where_it_is_missing(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    resources = []
+    for file in sorted(digits.glob("*.gz")):
+        shutil.copy(file, site)
+        resources.append((file.name, hashlib.md5(file.read_bytes()).hexdigest()))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        mirror = f"http://127.0.0.1:{server.server_port}/"
+        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [mirror])
+        monkeypatch.setattr(torchvision.datasets.MNIST, "resources", resources)
+        train, test = mnist(tmp_path / "fresh")
+        server.shutdown()
+    assert (len(train.labels), len(test.labels)) == (400, 100)
+    assert (
+        bytes(train.images.flatten().tolist())
+        == gzip.decompress((digits / "train-images-idx3-ubyte.gz").read_bytes())[16:]
+    )
+    with pytest.raises(ValueError, match="could not download MNIST"):
+        mnist(tmp_path / "other")  # nobody serves any more
