@@ -30,7 +30,8 @@ def run() -> int:
     """Run train.py's command line; 0, or 2 for a wrong setting, or 1 for what went wrong later."""
     flags = [word for word in sys.argv[1:] if word.startswith("-")]
     sweep = bool({"-m", "--multirun"} & set(flags))
-    sys.argv[1:] = [quoted_path(word, sweep) for word in sys.argv[1:]]
+    words = [quoted_path(word, sweep) for word in sys.argv[1:]]
+    sys.argv[1:] = sorted(words, key=lambda word: not word.startswith("-"))  # Hydra wants no flag in between
     words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
     if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
         try:

@@ -470,7 +470,7 @@ def test_the_command_line_trains_and_names_wrong_settings(tmp_path: Path) -> Non
     assert (
         missing.stderr == "error: there is no nowhere; data.root takes a folder, a .txt list or .tar shards\n"
     )
-    sweep = command("-m", "data.root=nowhere,elsewhere", "hydra.sweep.dir=sweep")
+    sweep = command("data.root=nowhere,elsewhere", "-m", "hydra.sweep.dir=sweep")
     assert sweep.returncode == 1
     first, second = sweep.stderr.splitlines()
     assert "/sweep/0: there is no nowhere; data.root takes a folder" in first
