@@ -123,7 +123,7 @@ def surrounding_table(centers: Float[Tensor, "q 2"], step: float, side: int) -> 
     count = math.ceil(AB_LIMIT / step) + 2  # grid points on each side of 0
     bin_at = torch.full((2 * count + 1, 2 * count + 1), -1)
     place = (centers / step).round()
-    on_grid = ((place * step - centers).abs().amax(dim=1) < 1e-6) & (place.abs().amax(dim=1) <= count)
+    on_grid = ((place * step - centers).abs().amax(dim=1) < 1e-6 * step) & (place.abs().amax(dim=1) <= count)
     bin_at[tuple(place[on_grid].long().T + count)] = torch.arange(len(centers))[on_grid]
     cell = torch.arange(side) - side // 2
     nearest = (cell + 1).div(CELLS_PER_STEP, rounding_mode="floor") + count

@@ -34,6 +34,7 @@ def test_tables_have_the_published_sizes() -> None:
         ("srgb", 10, 5),
         ("srgb", 5, 5),
         ("srgb", 7.3, 4),
+        ("srgb", 7.3, 5),
     ],
 )
 def test_soft_encoding_equals_brute_force_on_all_of_srgb(
