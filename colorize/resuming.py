@@ -7,15 +7,31 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import lightning
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from colorize.images import replacing
 
 
+class LastCheckpoint(Checkpoint):
+    """Keeps the state after the latest validation in last.ckpt, whether it was the best or not.
+
+    Args:
+        folder: of the checkpoints.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "last.ckpt"
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            trainer.save_checkpoint(self.path)
+
+
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps last.ckpt, and the best weights by a val/ curve in best.ckpt.
+    """Keeps the best weights by a val/ curve in best.ckpt.
 
     A resumed run starts with the best.ckpt of the run before, which only something better replaces.
 
@@ -23,20 +39,36 @@ class BestCheckpoint(ModelCheckpoint):
         folder: of the checkpoints.
         monitor: the curve.
         resume: checkpoint that the run goes on from, if any.
+
+    Attributes:
+        judged_by: what scores depend on, validation photographs and settings; those of different ones are not
+            compared.
     """
+
+    judged_by = ""
 
     def __init__(self, folder: Path, monitor: str, resume: str | None = None) -> None:
         super().__init__(
-            folder, "best", monitor=monitor, mode="min" if "loss" in monitor else "max", save_last=True,
+            folder, "best", monitor=monitor, mode="min" if "loss" in monitor else "max",
             auto_insert_metric_name=False, enable_version_counter=False,
         )  # fmt: skip
         self.resume = resume
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "judged_by": self.judged_by}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best of the run before. Lightning calls it if that run had the same monitor."""
         if (
             self.resume is None or not state_dict["best_model_path"]
         ):  # or it ended before its first validation
+            return
+        if state_dict["judged_by"] != self.judged_by:
+            print(
+                "warning: the run before was validated on other photographs, at another size or with another "
+                "loss; best.ckpt will be the best of this run alone",
+                file=sys.stderr,
+            )
             return
         # The folder may have been moved since its path was recorded.
         candidates = (Path(self.resume).with_name("best.ckpt"), Path(state_dict["best_model_path"]))

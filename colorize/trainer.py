@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from colorize.callbacks import PictureGrid, PriorOnPlane, Throughput, WeightHistograms
 from colorize.progress import StepProgress
-from colorize.resuming import BestCheckpoint
+from colorize.resuming import BestCheckpoint, LastCheckpoint
 
 
 def build_trainer(settings: Mapping[str, Any], run_dir: Path) -> lightning.Trainer:
@@ -77,6 +77,7 @@ def _callbacks(settings: Mapping[str, Any], run_dir: Path) -> list[Callback]:
         PictureGrid(run_dir / "samples"),
         WeightHistograms(),
         StepProgress(),
+        LastCheckpoint(run_dir / "checkpoints"),  # behind the best, whose score it holds
     ]
     if patience := options["early_stopping"]:
         callbacks.append(EarlyStopping(options["monitor"], mode=best.mode, patience=patience, verbose=False))

@@ -75,10 +75,12 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
 
     logger = cast(TensorBoardLogger, trainer.logger)
     logger.experiment.add_text("config", f"```yaml\n{OmegaConf.to_yaml(cfg)}```")
+    checkpoint = cast(BestCheckpoint, trainer.checkpoint_callback)
+    judged_by = [data.fingerprint("val"), cfg.data.image_size, settings["loss"]]
+    checkpoint.judged_by = hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()
     trainer.fit(module, data, ckpt_path=cfg.trainer.resume, weights_only=True)
     seconds = time.perf_counter() - started
 
-    checkpoint = cast(BestCheckpoint, trainer.checkpoint_callback)
     if not checkpoint.best_model_path:  # epochs or minutes ran out before the first validation
         trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
     best_path = checkpoint.best_model_path or run_dir / "checkpoints" / "last.ckpt"

@@ -195,6 +195,33 @@ def test_resuming_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     assert state["global_step"] == 5
 
 
+def test_the_last_checkpoint_is_the_last_where_it_is_not_the_best(tmp_path: Path) -> None:
+    worsening = [
+        "trainer.val_every_steps=1", "trainer.monitor=val/psnr", "optimizer.lr=3.0",
+        "optimizer.schedule=constant",
+    ]  # fmt: skip
+    run(tmp_path / "first", "trainer.max_steps=4", *worsening)
+    folder = tmp_path / "first/run/checkpoints"
+    best, last = (torch.load(folder / f"{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    assert best["global_step"] < last["global_step"] == 4
+    resumed = [f"trainer.resume={folder}/last.ckpt", "trainer.max_steps=5", *worsening]
+    run(tmp_path / "second", *resumed)
+    folder = tmp_path / "second/run/checkpoints"
+    assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 5
+
+
+def test_scores_of_other_photographs_are_not_compared(
+    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "first", "trainer.max_steps=2", "trainer.val_every_steps=1")
+    resume = f"trainer.resume={tmp_path}/first/run/checkpoints/last.ckpt"
+    run(tmp_path / "second", resume, "trainer.max_steps=4", f"data.val_root={sample / 'test'}")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: the run before was validated on other photographs")
+    best = torch.load(tmp_path / "second/run/checkpoints/best.ckpt", weights_only=True)
+    assert best["global_step"] > 2
+
+
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_resumed_run_ends_with_the_best_of_both(tmp_path: Path, moved: bool) -> None:
     run(tmp_path / "first", "trainer.max_steps=4", "trainer.val_every_steps=2")

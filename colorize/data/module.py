@@ -117,16 +117,16 @@ class PhotoData(lightning.LightningDataModule):
         squares = self.squares("train", 64)
         yield from with_progress(squares, "Counting colours", len(squares))
 
-    def fingerprint(self) -> str:
-        """A key of the training photographs: of their pixels where they are held, else of their names and
+    def fingerprint(self, split: str = "train") -> str:
+        """A key of a split's photographs: of their pixels where they are held, else of their names and
         sizes.
         """
         digest = hashlib.blake2b(digest_size=16)
-        if "train" in self.held:
-            digest.update(self.held["train"].sizes.numpy().tobytes())
-            digest.update(self.held["train"].pixels.cpu().numpy().data)
+        if split in self.held:
+            digest.update(self.held[split].sizes.numpy().tobytes())
+            digest.update(self.held[split].pixels.cpu().numpy().data)
             return digest.hexdigest()
-        for photo in self.splits.train:
+        for photo in getattr(self.splits, split):
             digest.update(f"{photo.name}\0{photo.size}\0{_modified(photo)}\n".encode())
         return digest.hexdigest()
 
