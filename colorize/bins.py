@@ -109,12 +109,13 @@ class Bins(nn.Module):
         squared[0] = 1
         weight = squared.div_(squared.sum(dim=0))
         b, _, h, w = ab.shape
-        return index.view(-1, b, h, w).movedim(0, 1), weight.view(-1, b, h, w).movedim(0, 1)
+        k = self.neighbours
+        return index.view(k, b, h, w).movedim(0, 1), weight.view(k, b, h, w).movedim(0, 1)
 
     def nearest(self, ab: Float[Tensor, "b 2 h w"]) -> Int[Tensor, "b h w"]:
         """Index (int64) of the nearest bin of each colour."""
         index, _ = self._nearest_search(ab.device).find(ab, 1)
-        return index.view(ab.shape[0], *ab.shape[2:])
+        return index[0].view(ab.shape[0], *ab.shape[2:])
 
     def _nearest_search(self, device: torch.device) -> NearestBins:
         """The search tables on a device; made at the first use, since decoding never needs them."""

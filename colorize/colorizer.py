@@ -220,7 +220,8 @@ class Colorizer:
             prior = tensors.pop("prior", None)
             network = make_network(name, len(centers), **options)
             load_network(network, {k.removeprefix("network."): v for k, v in tensors.items()})
-            bins = Bins(centers, neighbours=info.pop("neighbours"), sigma=float(info.pop("sigma")))
+            neighbours, sigma = info.pop("neighbours"), float(info.pop("sigma"))
+            bins = Bins(centers, neighbours, sigma, step=float(info.get("step", 10.0)))
             colorizer = cls(
                 network,
                 bins,

@@ -114,7 +114,8 @@ class NearestBins:
 
 
 def surrounding_table(centers: Float[Tensor, "q 2"], step: float, side: int) -> Int[Tensor, "6 cells"]:
-    """For each cell the bins at `SURROUNDING`; -1 for all six if one is missing.
+    """For each cell the bins at `SURROUNDING`; -1 for all six if one is missing, and everywhere if some bins
+    are no points of the grid, or the same one.
 
     The 5 nearest points of a full grid are always among these: let u and v, both in [0, 1/2], be how far a
     colour lies from the nearest point, in steps. No other point is nearer than any of these, and (0, 0),
@@ -124,7 +125,8 @@ def surrounding_table(centers: Float[Tensor, "q 2"], step: float, side: int) -> 
     bin_at = torch.full((2 * count + 1, 2 * count + 1), -1)
     place = (centers / step).round()
     on_grid = ((place * step - centers).abs().amax(dim=1) < 1e-6 * step) & (place.abs().amax(dim=1) <= count)
-    bin_at[tuple(place[on_grid].long().T + count)] = torch.arange(len(centers))[on_grid]
+    if on_grid.all() and len(place.unique(dim=0)) == len(place):
+        bin_at[tuple(place.long().T + count)] = torch.arange(len(centers))
     cell = torch.arange(side) - side // 2
     nearest = (cell + 1).div(CELLS_PER_STEP, rounding_mode="floor") + count
     towards = 1 - 2 * (cell % CELLS_PER_STEP)  # of the colour from the nearest point

@@ -145,3 +145,29 @@ def test_wrong_arguments_are_named() -> None:
         unchecked(annealed_mean)(torch.zeros(1, 5, 1, 1), centers, 1.0)
     with pytest.raises(ValueError, match="grid step"):
         srgb_centers(0)
+
+
+@pytest.mark.parametrize("step", [5.0, 10.0, 20.0])
+@pytest.mark.parametrize("extra", ["none", "between", "twice"])
+def test_no_step_changes_the_result(step: float, extra: str) -> None:
+    centers = srgb_centers(10)
+    if extra == "between":
+        centers = torch.cat((centers, torch.tensor([[5.0, 5.0], [-15.0, 25.0], [31.0, 3.0]])))
+    if extra == "twice":
+        centers = torch.cat((centers, centers[100:110]))
+    ab = torch.randn(2, 2, 40, 40) * 30
+    index, _ = Bins(centers, step=step).soft_encode(ab)
+    flat = ab.transpose(0, 1).flatten(1).T
+    distance, _ = brute_force(flat, centers, 5, 5.0)
+    found = index.transpose(0, 1).flatten(1).T
+    ours = (flat[:, None].double() - centers[found].double()).norm(dim=2).sort(dim=1).values
+    torch.testing.assert_close(ours, distance, atol=1e-4, rtol=1e-5)
+    assert (found.sort(dim=1).values.diff(dim=1) > 0).all(), "a bin twice in a pixel"
+
+
+def test_encoding_of_no_pixels_is_empty() -> None:
+    bins = Bins(srgb_centers(10))
+    for shape in ((0, 2, 4, 4), (2, 2, 0, 4)):
+        index, weight = bins.soft_encode(torch.zeros(shape))
+        assert index.shape == weight.shape == (shape[0], 5, *shape[2:])
+        assert bins.nearest(torch.zeros(shape)).shape == (shape[0], *shape[2:])
