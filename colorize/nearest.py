@@ -125,7 +125,7 @@ def surrounding_table(centers: Float[Tensor, "q 2"], step: float, side: int) -> 
     bin_at = torch.full((2 * count + 1, 2 * count + 1), -1)
     place = (centers / step).round()
     on_grid = ((place * step - centers).abs().amax(dim=1) < 1e-6 * step) & (place.abs().amax(dim=1) <= count)
-    if on_grid.all() and len(place.unique(dim=0)) == len(place):
+    if on_grid.all() and len(torch.unique(place, dim=0)) == len(place):
         bin_at[tuple(place.long().T + count)] = torch.arange(len(centers))
     cell = torch.arange(side) - side // 2
     nearest = (cell + 1).div(CELLS_PER_STEP, rounding_mode="floor") + count
