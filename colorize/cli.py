@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--temperature",
         type=_factor,
         metavar="T",
-        help="0 takes the likeliest colour, 1 the mean of all (default: set by the weights, mostly 0.38)",
+        help="0 takes the likeliest colour, 1 the mean of all (default: set by the weights)",
     )
     add(
         "--saturation",
