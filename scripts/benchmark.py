@@ -19,7 +19,7 @@ from scripts.arguments import arguments
 
 def main() -> None:
     args = arguments(__doc__, runs=15, data="data/sample")
-    held = HeldPhotos(decode_all(find_photos(args.data)[:40], 44, BrokenFiles(0.0, 40)))
+    held = HeldPhotos(decode_all(find_photos(args.data, "data")[:40], 44, BrokenFiles(0.0, 40)))
     rgb = held.center_squares(torch.arange(40) % len(held), 44).float() / 255
     table = Table(title=f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
     for heading in ("task", "way", "median ms", "middle half", "times ours"):

@@ -23,7 +23,7 @@ def main() -> None:
     args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[])
     try:
         colorizer = Colorizer.load(args.weights)
-        found = find_photos(args.data)
+        found = find_photos(args.data, "data")
         held = HeldPhotos(decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found))))
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None

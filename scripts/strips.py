@@ -27,7 +27,7 @@ def main() -> None:
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     strips = []
-    for photo in find_photos(args.data):
+    for photo in find_photos(args.data, "data"):
         if args.only and Path(photo.name).stem not in as_list(args.only):
             continue
         original = Image.fromarray(images.read_rgb8(photo.read()))
