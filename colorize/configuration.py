@@ -32,10 +32,10 @@ def run() -> int:
     sweep = bool({"-m", "--multirun"} & set(flags))
     words = [quoted_path(word, sweep) for word in sys.argv[1:]]
     sys.argv[1:] = sorted(words, key=lambda word: not word.startswith("-"))  # Hydra wants no flag in between
-    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
     if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
         try:
-            if bare := [word for word in sys.argv[1:] if "=" not in word and word[:1] not in ("-", "~")]:
+            if bare := [word for word in words if "=" not in word and not word.startswith("~")]:
                 raise ValueError(f"settings are key=value; got {bare[0]!r}")
             check_overrides(words)
         except ValueError as error:
@@ -123,8 +123,12 @@ def check_overrides(words: Sequence[str], config: str = "train") -> None:
     cfg = compose_config(choices, config)
     for override in overrides:
         key = override.key_or_group
-        if key not in groups and not key.startswith("hydra") and not override.is_delete():
+        if key in groups or key.startswith("hydra"):
+            continue
+        if not override.is_delete():
             _check_key(cfg, key, override)
+        elif not key.startswith("data.augment."):
+            raise ValueError(f"{key} cannot be taken out; give it a value")
 
 
 def compose_config(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:
