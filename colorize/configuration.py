@@ -1,6 +1,7 @@
 """From the command line to a training run, with wrong keys and values turned into one clear line each."""
 
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,9 @@ def _train(cfg: DictConfig) -> int:
     except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
         where = f" in {hydra_cfg.runtime.output_dir}" if hydra_cfg.mode == RunMode.MULTIRUN else ""
         print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
+        folder = Path(hydra_cfg.runtime.output_dir)
+        if [path.name for path in folder.iterdir()] == [".hydra"]:  # refused before it began
+            shutil.rmtree(folder)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -465,7 +465,8 @@ def test_the_command_line_trains_and_names_wrong_settings(tmp_path: Path) -> Non
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("error: there is no setting data.rooot; data has root, val_root")
     assert len(wrong.stderr.splitlines()) == 1
-    missing = command("data.root=nowhere")
+    missing = command("data.root=nowhere", "hydra.run.dir=refused")
+    assert not (tmp_path / "refused").exists()
     assert missing.returncode == 1
     assert (
         missing.stderr == "error: there is no nowhere; data.root takes a folder, a .txt list or .tar shards\n"
