@@ -77,8 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
-    add("-o", "--output", type=Path, metavar="DIR", help="write into DIR, keeping the structure of folders")
+    add("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
+    add("-o", "--output", type=_path, metavar="DIR", help="write into DIR, keeping the structure of folders")
     add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
     add(
         "--temperature",
@@ -106,6 +106,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--version", action="version", version=f"colorize {__version__}")
     return parser
+
+
+def _path(text: str) -> Path:
+    if text:
+        return Path(text)  # of an empty text it would be the current folder
+    raise argparse.ArgumentTypeError("expected a path, got an empty text")
 
 
 def _factor(text: str) -> float:

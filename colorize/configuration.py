@@ -1,6 +1,7 @@
 """From the command line to a training run, with wrong keys and values turned into one clear line each."""
 
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,10 +33,10 @@ def run() -> int:
     sweep = bool({"-m", "--multirun"} & set(flags))
     words = [quoted_path(word, sweep) for word in sys.argv[1:]]
     sys.argv[1:] = sorted(words, key=lambda word: not word.startswith("-"))  # Hydra wants no flag in between
-    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" in word]
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
     if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
         try:
-            if bare := [word for word in sys.argv[1:] if "=" not in word and word[:1] not in ("-", "~")]:
+            if bare := [word for word in words if "=" not in word and not word.startswith("~")]:
                 raise ValueError(f"settings are key=value; got {bare[0]!r}")
             check_overrides(words)
         except ValueError as error:
@@ -63,6 +64,9 @@ def _train(cfg: DictConfig) -> int:
     except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
         where = f" in {hydra_cfg.runtime.output_dir}" if hydra_cfg.mode == RunMode.MULTIRUN else ""
         print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
+        folder = Path(hydra_cfg.runtime.output_dir)
+        if [path.name for path in folder.iterdir()] == [".hydra"]:  # refused before it began
+            shutil.rmtree(folder)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -123,8 +127,12 @@ def check_overrides(words: Sequence[str], config: str = "train") -> None:
     cfg = compose_config(choices, config)
     for override in overrides:
         key = override.key_or_group
-        if key not in groups and not key.startswith("hydra") and not override.is_delete():
+        if key in groups or key.startswith("hydra"):
+            continue
+        if not override.is_delete():
             _check_key(cfg, key, override)
+        elif not key.startswith("data.augment."):
+            raise ValueError(f"{key} cannot be taken out; give it a value")
 
 
 def compose_config(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:

@@ -125,6 +125,25 @@ class ColorizationModule(lightning.LightningModule):
         )
         return weighted + penalty
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._check_finite()
+
+    def on_validation_epoch_start(self) -> None:
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Waits for the device, and is therefore called where others do as well. A loss that was not finite
+        shows in the weights, the same on all devices; where the scaler of 16-mixed left out its step, it did
+        no harm.
+        """
+        total = torch.stack([p.detach().float().mean() for p in self.network.parameters()]).sum()
+        if not torch.isfinite(total):
+            raise ValueError(
+                f"training diverged: the weights are not finite at step {self.trainer.global_step}; choose a "
+                f"smaller optimizer.lr than {self.optimization.lr:g}"
+            )
+
     def validation_step(self, batch: UInt8[Tensor, "b 3 s s"], batch_idx: int) -> None:
         rgb = batch.float() / 255
         lab = rgb_to_lab(rgb)

@@ -1,5 +1,6 @@
 """Which values settings may have, in one table, so that a wrong one is named before any work begins."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ BELOW_1: Range = "0 or more and below 1", lambda x: 0 <= x < 1
 RANGES: dict[str, Range] = {
     "seed": ("from 0 to 4294967295", lambda x: 0 <= x < 2**32),
     "data.val_share": ("between 0 and 1", lambda x: 0 < x < 1),
-    "data.image_size": COUNT,
+    "data.image_size": ("from 1 to 8192", lambda x: 1 <= x <= 8192),
     "data.window": COUNT,
     "data.batch_size": COUNT,
     "data.windows_per_photo": COUNT,
@@ -27,9 +28,14 @@ RANGES: dict[str, Range] = {
     "loss.lambda": SHARE,
     "loss.temperature": NOT_NEGATIVE,
     "loss.gray_threshold": NOT_NEGATIVE,
-    "loss.bins.step": POSITIVE,
+    "loss.bins.step": ("from 1 to 110", lambda x: 1 <= x <= 110),
     "loss.bins.neighbours": COUNT,
     "loss.bins.sigma": POSITIVE,
+    **{
+        f"regularization.{kind}.{norm}": NOT_NEGATIVE
+        for kind in ("kernel", "bias", "activity")
+        for norm in ("l1", "l2")
+    },
     "optimizer.lr": POSITIVE,
     "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.momentum": BELOW_1,
@@ -48,7 +54,18 @@ RANGES: dict[str, Range] = {
     "trainer.ema_decay": BELOW_1,
 }
 
+WHOLE = frozenset(
+    {
+        "seed", "data.image_size", "data.window", "data.batch_size", "data.windows_per_photo", "data.workers",
+        "network.channel_multiple", "network.stride", "loss.bins.neighbours", "optimizer.warmup_steps",
+        "optimizer.step_every", "trainer.devices", "trainer.max_steps", "trainer.max_epochs",
+        "trainer.val_every_steps", "trainer.log_every_steps", "trainer.early_stopping",
+    }
+)  # fmt: skip
+
 CHOICES: dict[str, tuple[str, ...]] = {
+    "loss.smoothing": ("gaussian", "none"),
+    "loss.bins.source": ("srgb", "data", "zhang313"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "trainer.precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
     "trainer.monitor": ("val/loss", "val/loss_unweighted", "val/auc", "val/auc_rebalanced", "val/psnr"),
@@ -69,6 +86,11 @@ def check_value(key: str, value: object) -> None:
         wording, fits = RANGES[key]
         if not isinstance(value, int | float) or isinstance(value, bool) or not fits(value):
             raise ValueError(f"{key} must be {wording}, got {value!r}")
+    if key in WHOLE and not isinstance(value, int):
+        raise ValueError(f"{key} must be a whole number, got {value!r}")
+    for number in value if isinstance(value, list) else [value]:
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(f"{key} must be finite, got {value!r}")
 
 
 def check_values(settings: Mapping[str, Any], section: str = "") -> None:

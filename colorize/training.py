@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import sys
 import time
@@ -21,6 +22,7 @@ from colorize.bins import Bins, srgb_centers, zhang313_centers
 from colorize.color import rgb_to_lab
 from colorize.colorizer import Colorizer
 from colorize.data import PhotoData
+from colorize.data.module import make_augment
 from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from colorize.images import replacing
 from colorize.module import ColorizationModule
@@ -53,12 +55,12 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     quiet_lightning()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     started = time.perf_counter()
-    run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
     console = Console()
 
     trainer = build_trainer(settings, run_dir)  # first: what this machine does not have is known at once
     data = _build(PhotoData, "data", settings["data"], seed=cfg.seed)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
     data.setup()
     counts = ", ".join(f"{len(photos)} {name}" for name, photos in vars(data.splits).items() if photos)
     console.print(f"Photographs: {counts}", highlight=False)
@@ -120,17 +122,11 @@ def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) ->
         ValueError: if a setting is unknown or out of range.
     """
     options = dict(loss["bins"])
-    source, step = options.pop("source"), float(options["step"])
-    if source not in ("srgb", "data", "zhang313"):
-        raise ValueError(f"unknown loss.bins.source {source!r}; choose one of srgb, data, zhang313")
-    if source == "zhang313" and step != 10:
-        raise ValueError(f"the zhang313 bins have step 10, got loss.bins.step={step:g}")
-    if source == "data":
+    centers = _fixed_centers(options.pop("source"), float(options["step"]))
+    if centers is None:
         centers = used_grid_centers(
-            batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), step
+            batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), float(options["step"])
         )
-    else:
-        centers = srgb_centers(step) if source == "srgb" else zhang313_centers()
     bins = _build(Bins, "loss.bins", options, centers=centers)
     counted = {key: loss[key] for key in ("bins", "smoothing", "gray_threshold")}
     recipe = json.dumps([data.fingerprint(), data.image_size, centers.tolist(), counted])
@@ -146,6 +142,15 @@ def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) ->
     return bins, prior
 
 
+def _fixed_centers(source: str, step: float) -> Tensor | None:
+    """The bins' centres, or None where photographs decide."""
+    if source == "zhang313" and step != 10:
+        raise ValueError(f"the zhang313 bins have step 10, got loss.bins.step={step:g}")
+    if source == "data":
+        return None
+    return srgb_centers(step) if source == "srgb" else zhang313_centers()
+
+
 def build_module(
     settings: Mapping[str, Any], data: PhotoData, bins: Bins, prior: Tensor
 ) -> ColorizationModule:
@@ -155,30 +160,64 @@ def build_module(
         ValueError: if a setting is unknown or out of range.
     """
     network = dict(settings["network"])
-    penalties = dict(settings["regularization"])
-    for kind in ("kernel", "bias", "activity"):
-        penalties[kind] = _build(Penalty, f"regularization.{kind}", penalties[kind])
     return ColorizationModule(
         make_network(network.pop("name"), len(bins), **network), bins, prior, data.window,
         lambda_=settings["loss"]["lambda"], temperature=settings["loss"]["temperature"],
         gray_threshold=settings["loss"]["gray_threshold"], augment=data.augment,
-        regularizer=_build(Regularizer, "regularization", penalties),
+        regularizer=_regularizer(settings["regularization"]),
         optimization=_build(Optimization, "optimizer", settings["optimizer"]),
         compile=settings["trainer"]["compile"], channels_last=settings["trainer"]["channels_last"],
     )  # fmt: skip
 
 
+def _regularizer(penalties: Mapping[str, Any]) -> Regularizer:
+    kinds = {
+        kind: _build(Penalty, f"regularization.{kind}", penalties[kind])
+        for kind in ("kernel", "bias", "activity")
+    }
+    regularizer: Regularizer = _build(Regularizer, "regularization", {**penalties, **kinds})
+    return regularizer
+
+
 def _check(settings: Mapping[str, Any]) -> None:
     """What can be known to be wrong before the photographs are read."""
     check_values(settings)
-    trainer = settings["trainer"]
+    trainer, network, bins = settings["trainer"], dict(settings["network"]), dict(settings["loss"]["bins"])
+    _check_devices(trainer["accelerator"], trainer["devices"])
+    _build(Optimization, "optimizer", settings["optimizer"])
+    _regularizer(settings["regularization"])
+    make_augment(settings["data"]["augment"] or {})
+    centers = _fixed_centers(bins.pop("source"), float(bins["step"]))
+    if centers is not None:
+        _build(Bins, "loss.bins", bins, centers=centers)
+    with torch.device("meta"):  # takes no memory and no time
+        built = make_network(network.pop("name"), 8 if centers is None else len(centers), **network)
+    if settings["data"]["window"] < built.min_window():
+        raise ValueError(
+            f"data.window must be at least {built.min_window()} for this network, got "
+            f"{settings['data']['window']}"
+        )
     ends = [trainer[key] for key in ("max_steps", "max_epochs", "max_minutes")]
     if settings["optimizer"]["schedule"] == "cosine" and ends == [None] * 3:
         raise ValueError(
             "optimizer.schedule=cosine needs trainer.max_steps, trainer.max_epochs or trainer.max_minutes"
         )
     if trainer["resume"] is not None:
+        if not isinstance(trainer["resume"], str):
+            raise ValueError(f"trainer.resume takes the path of a checkpoint, got {trainer['resume']!r}")
         read_checkpoint(trainer["resume"])
+
+
+def _check_devices(accelerator: str, devices: int) -> None:
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    there = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
+    if on_gpu or accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
+        if devices > there:
+            raise ValueError(
+                f"trainer.devices={devices} is more than the {there} {'GPUs' if on_gpu else 'CPUs'}"
+            )
+        if devices == -1 and not on_gpu:
+            raise ValueError("trainer.devices=-1 is for GPUs; give the number of CPU processes")
 
 
 def _warn_of_grey_validation(data: PhotoData, threshold: float) -> None:
@@ -227,7 +266,11 @@ def _build(kind: type[Any], section: str, options: Mapping[str, Any], **more: An
     """kind(**options), with an unknown option turned into a message that lists the valid ones."""
     import inspect
 
-    valid = [name for name in inspect.signature(kind).parameters if name not in more]
+    parameters = inspect.signature(kind).parameters
+    valid = [name for name in parameters if name not in more]
+    missing = [name for name in valid if parameters[name].default is inspect.Parameter.empty]
+    if absent := [name for name in missing if name not in options]:
+        raise ValueError(f"{section} needs {', '.join(absent)}")
     unknown = [key for key in options if key not in valid]
     if unknown:
         raise ValueError(f"{section} has no setting {', '.join(unknown)}; it has {', '.join(valid)}")

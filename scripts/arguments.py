@@ -1,6 +1,8 @@
 """key=value arguments of the scripts, checked against their defaults."""
 
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, OmegaConf
@@ -40,4 +42,56 @@ def arguments(usage: str | None, **defaults: Any) -> Any:
     return settings
 
 
-__all__ = ["MISSING", "arguments"]
+def run(main: Callable[[], None]) -> None:
+    """Call a script's `main`; what it raises for wrong settings or files becomes one line and exit code 2."""
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def numbers(name: str, given: Any) -> list[float]:
+    """One number, or several, of 0 or more.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    values = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    for value in values:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < float("inf"):
+            raise ValueError(f"{name} takes numbers of 0 or more, got {value!r}")
+    return [float(value) for value in values]
+
+
+def paths(name: str, given: Any) -> str | list[str]:
+    """One path or pattern, or several.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    values = [given] if isinstance(given, str) else given
+    if not isinstance(values, Sequence) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{name} takes a folder, a .txt list, .tar shards or a list of those; got {given!r}")
+    return given if isinstance(given, str) else list(values)
+
+
+def writable(name: str, path: str, suffixes: Sequence[str]) -> Path:
+    """The path of a file that can be written, to know before the work begins.
+
+    Raises:
+        ValueError: if its folder is missing, or its name does not end as it should.
+    """
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise ValueError(f"{name}: there is no folder {file.parent}")
+    if file.suffix.lower() not in suffixes:
+        raise ValueError(f"{name} must end in {' or '.join(suffixes)}, got {path}")
+    return file
+
+
+__all__ = ["MISSING", "arguments", "numbers", "paths", "run", "writable"]

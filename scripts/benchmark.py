@@ -14,12 +14,15 @@ from colorize import benchmarks
 from colorize.data.decoding import BrokenFiles, decode_all
 from colorize.data.sources import find_photos
 from colorize.data.windows import HeldPhotos
-from scripts.arguments import arguments
+from scripts.arguments import arguments, paths, run
 
 
 def main() -> None:
     args = arguments(__doc__, runs=15, data="data/sample")
-    held = HeldPhotos(decode_all(find_photos(args.data)[:40], 44, BrokenFiles(0.0, 40)))
+    if args.runs < 2:
+        raise ValueError(f"runs must be 2 or more, got {args.runs}")
+    photos = find_photos(paths("data", args.data), "data")
+    held = HeldPhotos(decode_all(photos[:40], 44, BrokenFiles(0.0, 40)))
     rgb = held.center_squares(torch.arange(40) % len(held), 44).float() / 255
     table = Table(title=f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
     for heading in ("task", "way", "median ms", "middle half", "times ours"):
@@ -34,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

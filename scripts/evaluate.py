@@ -16,26 +16,24 @@ from colorize.data.decoding import BrokenFiles, decode_all
 from colorize.data.sources import find_photos
 from colorize.data.windows import HeldPhotos
 from colorize.evaluation import baselines, evaluate, network_colorers, print_table
-from scripts.arguments import MISSING, arguments
+from scripts.arguments import MISSING, arguments, numbers, paths, run
 
 
 def main() -> None:
     args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[])
-    try:
-        colorizer = Colorizer.load(args.weights)
-        found = find_photos(args.data)
-        held = HeldPhotos(decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found))))
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+    temperatures, saturations = (numbers(key, args[key]) for key in ("temperature", "saturation"))
+    found = find_photos(paths("data", args.data), "data")
+    colorizer = Colorizer.load(str(args.weights))
     if colorizer.prior is None:
-        raise SystemExit(f"error: {args.weights} holds no prior, which the rebalanced AuC needs")
+        raise ValueError(f"{args.weights} holds no prior, which the rebalanced AuC needs")
+    held = HeldPhotos(decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found))))
     squares = (
         held.center_squares(which, colorizer.image_size) for which in torch.arange(len(held)).split(32)
     )
     decodings = {
         f"T = {t:g}, S = {s:g}": (t, s)
-        for t in args.temperature or [colorizer.temperature]
-        for s in args.saturation or [colorizer.saturation]
+        for t in temperatures or [colorizer.temperature]
+        for s in saturations or [colorizer.saturation]
     }
     colorers = [
         network_colorers(colorizer.network, colorizer.bins, decodings),
@@ -46,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

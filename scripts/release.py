@@ -1,27 +1,36 @@
 """python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME command=... hardware=...
-                          licence=... [temperature=T] [saturation=S]
+                          licence=... [temperature=T] [saturation=S] [force=true]
 
 Put trained weights into the package in half precision. Their metadata gets the command that made them, the
 hardware and the licence; temperature and saturation are those that validation photographs asked for.
+Released weights are replaced only with force=true.
 """
+
+import re
 
 from colorize import Colorizer
 from colorize.weights_file import RELEASED
-from scripts.arguments import MISSING, arguments
+from scripts.arguments import MISSING, arguments, numbers, run
 
 
 def main() -> None:
     args = arguments(
         __doc__, weights=MISSING, name=MISSING, command=MISSING, hardware=MISSING, licence=MISSING,
-        temperature=0.38, saturation=1.0,
+        temperature=0.38, saturation=1.0, force=False,
     )  # fmt: skip
+    name = str(args.name)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"name takes letters, digits, _, - and dots, got {name!r}")
+    path = RELEASED / f"{name}.safetensors"
+    if path.exists() and args.force is not True:
+        raise ValueError(f"{path} exists; force=true replaces it")
+    (temperature,), (saturation,) = (numbers(key, float(args[key])) for key in ("temperature", "saturation"))
     colorizer = Colorizer.load(args.weights, device="cpu")
     colorizer.training |= {"command": args.command, "hardware": args.hardware, "licence": args.licence}
-    colorizer.temperature, colorizer.saturation = float(args.temperature), float(args.saturation)
-    path = RELEASED / f"{args.name}.safetensors"
+    colorizer.temperature, colorizer.saturation = temperature, saturation
     colorizer.save(path, half=True)
     print(f"{path}: {path.stat().st_size / 2**20:.1f} MB")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

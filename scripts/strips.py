@@ -7,12 +7,13 @@ One PNG a photograph: grey | coloured by each of the weights | original. `only` 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from colorize import Colorizer, images
 from colorize.data.sources import find_photos
-from scripts.arguments import arguments
+from scripts.arguments import arguments, paths, run, writable
 
 CAPTION, GAP = 22, 4  # pixels
 
@@ -21,28 +22,34 @@ def main() -> None:
     args = arguments(
         __doc__, weights=["conv8"], data="data/sample/test", only=None, out="outputs/strips", sheet=None
     )
+    sheet = None if args.sheet is None else writable("sheet", str(args.sheet), (".png",))
+    photos = find_photos(paths("data", args.data), "data")
+    if args.only is not None:
+        names = {Path(photo.name).stem for photo in photos}
+        if unknown := [name for name in as_list(args.only) if name not in names]:
+            raise ValueError(f"only: there is no photograph {', '.join(unknown)} in {args.data}")
+        photos = [photo for photo in photos if Path(photo.name).stem in as_list(args.only)]
     colorizers = {
         "/".join(Path(w).with_suffix("").parts[-2:]): Colorizer.load(w) for w in as_list(args.weights)
     }
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     strips = []
-    for photo in find_photos(args.data):
-        if args.only and Path(photo.name).stem not in as_list(args.only):
-            continue
+    for photo in photos:
         original = Image.fromarray(images.read_rgb8(photo.read()))
         colored = {name: colorizer(original) for name, colorizer in colorizers.items()}
         strips.append(strip({"grey": original.convert("L"), **colored, "original": original}))
         strips[-1].save(folder / f"{Path(photo.name).stem}.png")
     print(f"{len(strips)} strips of grey | {' | '.join(colorizers)} | original:  {folder}")
-    if args.sheet and strips:
-        joined(strips).save(args.sheet, optimize=True)
-        print(args.sheet)
+    if sheet:
+        joined(strips).save(sheet, optimize=True)
+        print(sheet)
 
 
-def as_list(names: str | Sequence[str]) -> list[str]:
-    """One name, or several."""
-    return [names] if isinstance(names, str) else [str(name) for name in names]
+def as_list(names: Any) -> list[str]:
+    """One name, or several; what looks like a number may be one."""
+    several = isinstance(names, Sequence) and not isinstance(names, str)
+    return [str(name) for name in names] if several else [str(names)]
 
 
 def strip(pictures: dict[str, Image.Image]) -> Image.Image:
@@ -67,7 +74,4 @@ def joined(strips: list[Image.Image]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+    run(main)

@@ -134,7 +134,7 @@ def test_right_words_pass(words: list[str]) -> None:
             "monitor must be one of val/loss, val/loss_unweighted, val/auc, .*; got 'val/lost'",
         ),
         ("trainer.precision=8", "precision must be one of auto, 32-true, bf16-mixed, 16-mixed; got 8"),
-        ("loss.bins.step=10,0", "loss.bins.step must be above 0, got 0"),
+        ("loss.bins.step=10,0", "loss.bins.step must be from 1 to 110, got 0"),
         ("trainer.log_every_steps=0", "trainer.log_every_steps must be 1 or more, got 0"),
         ("trainer.val_every_steps=0", "trainer.val_every_steps must be 1 or more, got 0"),
         ("trainer.max_steps=0", "trainer.max_steps must be 1 or more, got 0"),

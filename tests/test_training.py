@@ -414,7 +414,7 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         (["optimizer.name=lion"], "unknown optimizer 'lion'; choose one of sgd, adam, adamw"),
         (["optimizer.schedule=linear"], "unknown schedule 'linear'; choose one of constant, steps, cosine"),
         (["network.activation=swish"], "unknown activation 'swish'"),
-        (["loss.bins.source=lab"], "unknown loss.bins.source 'lab'; choose one of srgb, data, zhang313"),
+        (["loss.bins.source=lab"], "loss.bins.source must be one of srgb, data, zhang313; got 'lab'"),
         (["loss.bins.source=zhang313", "loss.bins.step=5"], "the zhang313 bins have step 10"),
         (["loss.lambda=2"], "loss.lambda must be from 0 to 1, got 2"),
         (["data.window=10"], "data.window must be at least 17"),
@@ -492,7 +492,8 @@ def test_the_command_line_trains_and_names_wrong_settings(tmp_path: Path) -> Non
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("error: there is no setting data.rooot; data has root, val_root")
     assert len(wrong.stderr.splitlines()) == 1
-    missing = command("data.root=nowhere")
+    missing = command("data.root=nowhere", "hydra.run.dir=refused")
+    assert not (tmp_path / "refused").exists()
     assert missing.returncode == 1
     assert (
         missing.stderr == "error: there is no nowhere; data.root takes a folder, a .txt list or .tar shards\n"

@@ -1,6 +1,7 @@
 """Which photographs there are: folders, list files and tar shards, and how they are split."""
 
 import glob
+import os
 import re
 import sys
 import tarfile
@@ -12,6 +13,7 @@ import torch
 
 from colorize.images import SUFFIXES as SUFFIXES_OF_FORMATS
 from colorize.ranges import check_value
+from colorize.targets import RESULT
 
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF_FORMATS.values() for suffix in suffixes)
 
@@ -56,7 +58,7 @@ def find_splits(
 
     A root that has a folder train/ is taken as split already; its val/ and test/ are used where they exist.
     Without validation photographs from there or from `val_root`, a share of the training ones is set aside,
-    drawn by `seed`.
+    drawn by `seed`. What is for validation or testing is left out of training.
 
     Args:
         root: one or several of: a folder (searched recursively), a .txt list of paths (relative ones from the
@@ -82,7 +84,8 @@ def find_splits(
         val += find_photos(str(folders["val"])) if folders["val"] else []
         test += find_photos(str(folders["test"])) if folders["test"] else []
     if val_root is not None:
-        val = find_photos(val_root)
+        val = find_photos(val_root, "data.val_root")
+    train = _left_to_train_on(_once(train), [*val, *test])
     if not val:
         if len(train) < 2:
             raise ValueError(
@@ -95,23 +98,81 @@ def find_splits(
     return Splits(train, val, test)
 
 
-def find_photos(root: str | Sequence[str]) -> list[Photo]:
-    """All photographs of one or several roots (see `find_splits`), in a fixed order.
+def find_photos(root: str | Sequence[str], setting: str = "data.root") -> list[Photo]:
+    """All photographs of one or several roots (see `find_splits`), each once, in a fixed order.
+
+    Results of colorize.py, NAME-color beside NAME, are no photographs: a line on stderr counts them.
+
+    Args:
+        root: one or several.
+        setting: what messages call it.
 
     Raises:
         ValueError: if a root does not exist or holds no photograph.
     """
     photos: list[Photo] = []
-    for one in _as_list(root):
+    for one in _as_list(root, setting):
         path = Path(one).expanduser()
         is_pattern = not path.exists() and any(c in str(path) for c in "{*?[")
         found = [
-            photo for each in (expand_pattern(str(path)) if is_pattern else [path]) for photo in _in(each)
+            photo
+            for each in (expand_pattern(str(path)) if is_pattern else [path])
+            for photo in _in(each, setting)
         ]
         if not found:
             raise ValueError(f"found no photograph in {one}; looked for {', '.join(sorted(SUFFIXES))}")
         photos += found
-    return photos
+    return _without_results(_once(photos))
+
+
+def _identities(photos: Sequence[Photo]) -> list[tuple[str, int]]:
+    """Equal for the same photograph, however it is reached."""
+    real = {path: os.path.realpath(path) for path in {photo.path for photo in photos}}
+    return [(real[photo.path], photo.offset) for photo in photos]
+
+
+def _once(photos: Sequence[Photo]) -> list[Photo]:
+    first: dict[tuple[str, int], Photo] = {}
+    for identity, photo in zip(_identities(photos), photos, strict=True):
+        first.setdefault(identity, photo)
+    return list(first.values())
+
+
+def _without_results(photos: list[Photo]) -> list[Photo]:
+    """Leave out each NAME-color of which there is a NAME too, whatever their suffixes."""
+    stems = [(p.path / p.name if p.path.suffix == ".tar" else p.path).with_suffix("") for p in photos]
+    all_stems = set(stems)
+    kept = [
+        photo
+        for photo, stem in zip(photos, stems, strict=True)
+        if stem.name == RESULT
+        or not stem.name.endswith(RESULT)
+        or stem.with_name(stem.name.removesuffix(RESULT)) not in all_stems
+    ]
+    if len(kept) < len(photos):
+        count = len(photos) - len(kept)
+        print(
+            f"warning: left out {count} results of colorize.py, names that end in {RESULT}", file=sys.stderr
+        )
+    return kept
+
+
+def _left_to_train_on(train: list[Photo], held_out: list[Photo]) -> list[Photo]:
+    others = set(_identities(held_out))
+    left = [
+        photo for identity, photo in zip(_identities(train), train, strict=True) if identity not in others
+    ]
+    if not left:
+        raise ValueError(
+            "all photographs of data.root are for validation or testing; none is left to train on"
+        )
+    if len(left) < len(train):
+        count = len(train) - len(left)
+        print(
+            f"warning: left out {count} training photographs that are for validation or testing",
+            file=sys.stderr,
+        )
+    return left
 
 
 def expand_pattern(pattern: str) -> list[Path]:
@@ -148,11 +209,11 @@ def _counted(first: str, last: str) -> list[str]:
     return [f"{i:0{width}d}" for i in range(int(first), int(last) + step, step)]
 
 
-def _in(path: Path) -> list[Photo]:
+def _in(path: Path, setting: str) -> list[Photo]:
     if path.is_dir():
         return _in_folder(path)
     if not path.exists():
-        raise ValueError(f"there is no {path}; data.root takes a folder, a .txt list or .tar shards")
+        raise ValueError(f"there is no {path}; {setting} takes a folder, a .txt list or .tar shards")
     if path.suffix == ".tar":
         return _in_shard(path)
     if path.suffix == ".txt":
@@ -163,10 +224,13 @@ def _in(path: Path) -> list[Photo]:
 
 
 def _in_folder(folder: Path) -> list[Photo]:
+    """The photographs in a folder and those below it, but for hidden ones."""
     return [
         Photo(path, path.relative_to(folder).as_posix(), path.stat().st_size)
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
     ]
 
 
@@ -217,8 +281,10 @@ def _name_neighbours(root: Path, folders: Sequence[Path]) -> None:
         )
 
 
-def _as_list(root: str | Sequence[str]) -> list[str]:
+def _as_list(root: str | Sequence[str], setting: str = "data.root") -> list[str]:
     roots = [root] if isinstance(root, str) else [str(one) for one in root]
     if not roots or not all(roots):
-        raise ValueError("data.root is empty; it takes a folder, a .txt list, .tar shards or a list of those")
+        raise ValueError(
+            f"{setting} is empty; it takes a folder, a .txt list, .tar shards or a list of those"
+        )
     return roots

@@ -44,7 +44,8 @@ class Conv8(Network):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        if len(dilations) != LAYERS or min(dilations) < 1:
+        whole = all(isinstance(d, int) and not isinstance(d, bool) for d in dilations)
+        if len(dilations) != LAYERS or not whole or min(dilations) < 1:
             raise ValueError(f"dilations must be {LAYERS} integers of 1 or more, got {list(dilations)}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
