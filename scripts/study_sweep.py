@@ -18,23 +18,22 @@ from scripts.study import StudyRun, study
 def main(cfg: Any, run: StudyRun) -> None:
     photographs = cfg.photographs
     root = photographs.root if Path(photographs.root).is_dir() else photographs.otherwise
-    chosen, judging = sweep.choose_photographs(
-        root, photographs.train, photographs.val, photographs.test, run.folder, cfg.seed
-    )
+    chosen = sweep.choose_photographs(root, photographs.train, photographs.val, run.folder, cfg.seed)
     settings = [*cfg.settings, *chosen, f"cache_dir='{run.folder.resolve()}/cache'"]
     ways: Any = OmegaConf.to_container(cfg.ways)
     seeds = range(cfg.seed, cfg.seed + cfg.runs)
-    records, judged = sweep.sweep(settings, ways, seeds, run.folder / "runs", judging)
+    records = sweep.sweep(settings, ways, seeds, run.folder / "runs")
     write_csv(run.folder / "curves.csv", records)
-    rows = sweep.kept(records, judged)
-    title = f"Colorizer on {photographs.train} photographs of {root}"
-    run.table(title, rows, ["variant"], list(rows[0])[2:])
+    rows = sweep.kept(records)
+    table = run.table(
+        f"Colorizer on {photographs.train} photographs of {root}", rows, ["variant"], list(rows[0])[2:]
+    )
     columns = ["validation loss", "training loss"]
     for (variant, step), row in summarise(records, ["variant", "step"], columns).items():
         for column in columns:
             run.writer.add_scalar(f"{column}/{variant}", row[column].mean, int(step))
     run.figure("sweep", curves(records, rows))
-    run.finding(sweep.finding(rows))
+    run.finding(sweep.finding(table))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,7 @@ TINY = {
     "landscape": ["runs=1", "hidden=[6,6]", "steps=5", "rules.steps=4"],
     "line": ["runs=2", "epochs=2", "samples=12", "outliers=1"],
     "places": ["runs=2", "steps=3"],
-    "sweep": ["runs=1", "photographs.root=data/sample/train"]
-    + [f"photographs.{name}" for name in ("train=6", "val=4", "test=3")],
+    "sweep": ["runs=1", "photographs.root=data/sample/train", "photographs.train=6", "photographs.val=4"],
     "temperature": ["temperatures=[1.0,0.38]"],
 }
 

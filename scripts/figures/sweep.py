@@ -10,9 +10,7 @@ from colorize.studies.sweep import NONE
 
 
 def curves(records: Sequence[Record], kept: Sequence[Record]) -> Figure:
-    """A panel for each way beside none: mean and deviation of the losses, dots at the weights kept,
-    crosses at their loss on other photographs.
-    """
+    """A panel for each way beside none: mean and deviation of the losses, dots at the weights kept."""
     names = list(dict.fromkeys(str(record["variant"]) for record in records))
     ways = [name for name in names if name != NONE]
     figure = Figure(figsize=(8, 5.6), layout="constrained")
@@ -28,19 +26,23 @@ def curves(records: Sequence[Record], kept: Sequence[Record]) -> Figure:
                 label = f"{column}, {'with it' if name == way else 'none of them'}"
                 ax.plot(steps, means, dashes, color=color, lw=1.6, label=label)
                 ax.fill_between(steps, means - spread, means + spread, color=color, alpha=0.15, lw=0)
-        for name, color in ((NONE, "0.4"), (way, "tab:red")):
-            stops = [record for record in kept if record["variant"] == name]
-            at = [
-                r["at step"] if r["validation loss kept"] == r["least validation loss"] else r["steps run"]
-                for r in stops
-            ]
-            for column, mark in (("validation loss kept", "o"), ("test loss kept", "x")):
-                label = f"{column}, {'with it' if name == way else 'none of them'}"
-                ax.plot(at, [r[column] for r in stops], mark, color=color, ms=5, label=label)
+        stops = [record for record in kept if record["variant"] == way]
+        at = [
+            r["at step"] if r["validation loss kept"] == r["least validation loss"] else r["steps run"]
+            for r in stops
+        ]
+        ax.plot(
+            at,
+            [r["validation loss kept"] for r in stops],
+            "o",
+            color="tab:red",
+            ms=5,
+            label="weights kept by a run",
+        )
         ax.set_title(way)
     for ax in axes[-1]:
         ax.set_xlabel("step")
     for ax in axes[:, 0]:
         ax.set_ylabel("rebalanced loss (nats)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
