@@ -108,7 +108,7 @@ def check_overrides(words: Sequence[str], config: str = "train") -> None:
     try:
         overrides = OverridesParser.create().parse_overrides(list(words))
     except HydraException as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        raise ValueError(_parse_error(words, str(error).splitlines()[0])) from error
     groups = {
         path.name: sorted(file.stem for file in path.glob("*.yaml"))
         for path in CONFIGS.iterdir()
@@ -133,6 +133,14 @@ def check_overrides(words: Sequence[str], config: str = "train") -> None:
             _check_key(cfg, key, override)
         elif not key.startswith("data.augment."):
             raise ValueError(f"{key} cannot be taken out; give it a value")
+
+
+def _parse_error(words: Sequence[str], message: str) -> str:
+    for word in words:
+        key, _, value = word.partition("=")
+        if entry := re.search(r"[\[,]\s*([^'\"\[\],=]+=[^'\"\[\],]*)", value):
+            return f"{key}: entries with = need quotes, also from the shell: \"{key}=['{entry[1]}']\""
+    return message
 
 
 def compose_config(overrides: Sequence[str] = (), config: str = "train") -> DictConfig:

@@ -15,6 +15,7 @@ from rich.console import Console
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from colorize.configuration import check_overrides, compose_config, quoted_path
+from colorize.studies.settings import check_settings
 from colorize.studies.summary import Record, Table, summarise, write_csv
 
 
@@ -99,9 +100,8 @@ def study(main: Callable[[Any, StudyRun], None], name: str, usage: str | None) -
             raise ValueError(f"settings are key=value; got {bare[0]!r}")
         check_overrides(words, config)
         settings = compose_config(words, config)
-        for key, value in settings.items():
-            if isinstance(value, int) and value < 1 and key not in ("seed", "outliers"):
-                raise ValueError(f"{key} must be 1 or more, got {value}")
+        plain: Any = OmegaConf.to_container(settings)
+        check_settings(plain)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -32,9 +32,9 @@ def main(cfg: Any, run: StudyRun) -> None:
     rules, computed = landscape.update_rules(
         list(cfg.rules.starts), cfg.rules.lr, cfg.rules.strength, cfg.rules.steps
     )
-    checked = run.table("Update rules", rules, ["rule"], ["largest difference", "one step at most"])
+    run.table("Update rules", rules, ["rule"], ["largest difference", "one step at most"])
     run.figure("landscape_rules", rule_paths(computed, cfg.rules.lr, cfg.rules.strength))
-    run.finding(landscape.finding(trained, checked, paths))
+    run.finding(landscape.finding(trained, rules, paths))
 
 
 if __name__ == "__main__":

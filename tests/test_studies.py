@@ -11,9 +11,9 @@ from colorize.bins import annealed_mean
 from colorize.colorizer import Colorizer
 from colorize.data.toy import line_with_outliers, mnist, two_spirals
 from colorize.regularizers import Penalty, Regularizer
-from colorize.studies import activations, gradients, landscape, line, places, sweep, temperature
+from colorize.studies import activations, gradients, landscape, line, places, temperature
 from colorize.studies.stacked import StackedNetworks, relu_network, train_side_by_side
-from colorize.studies.summary import Record, summarise
+from colorize.studies.summary import Record, statistic, summarise
 
 
 def column(records: list[Record], name: str, **which: object) -> list[float]:
@@ -120,6 +120,7 @@ def test_paths_of_the_optimum_start_alike_and_only_l1_meets_an_axis() -> None:
     assert torch.allclose(paths.l1[0], paths.l2[0])
     assert 0 < paths.first_zero() < 8
     assert (paths.l2 != 0).all()
+    assert paths.first_zero("L2") == float("inf")
     assert (paths.l1[-1] == 0).all()
     row, col = divmod(int(paths.loss.argmin()), 61)
     assert torch.stack((paths.w1[col], paths.w2[row])) == pytest.approx(paths.l2[0].numpy(), abs=0.05)
@@ -138,6 +139,31 @@ def test_the_steps_follow_the_closed_form() -> None:
     assert max(column(records, "largest difference", rule="L1")) <= 0.003
     assert paths["L2"][0][1, 0] == pytest.approx(1 - 2 * 0.01 * 0.3)
     assert paths["L1"][0][1, 0] == pytest.approx(1 - 0.01 * 0.3)
+
+
+def test_the_landscapes_finding_says_what_the_numbers_are() -> None:
+    table = {
+        (name,): dict.fromkeys(("exact zeros (%)", "below 1e-3 (%)"), statistic([1.0]))
+        for name in landscape.penalties(0.1)
+    }
+    generator = torch.Generator().manual_seed(0)
+    shared, own = torch.randn(50, 1, generator=generator), torch.randn(50, 2, generator=generator)
+    strengths = torch.linspace(0, 4, 9)
+    rules, _ = landscape.update_rules([1.0, -0.2], lr=0.01, strength=0.3, steps=100)
+    far: list[Record] = [{"rule": "L1", "largest difference": 0.7, "one step at most": 0.003}]
+
+    def finding(w: list[float], records: list[Record]) -> str:
+        x = (
+            shared + 0.3 * own
+        )  # inputs so alike that a small weight of the other sign turns with either penalty
+        return landscape.finding(
+            table, records, landscape.optimum_paths(x, x @ torch.tensor(w), strengths, 5)
+        )
+
+    assert "L2's at none up to 4;" in finding([2.0, 1.5], rules)
+    assert "L2's at lambda = " in finding([2.0, -0.5], rules)
+    assert "those of subgradient L1 0.00" in finding([2.0, 1.5], rules)
+    assert "those of subgradient L1 0.7, where one step is 0.003." in finding([2.0, 1.5], [*rules, *far])
 
 
 # -- 3: kernel, bias, activity
@@ -243,29 +269,3 @@ def test_a_colder_photograph_is_more_colourful(sample: Path) -> None:
     assert table[("0.0",)]["colourfulness"].mean > table[("1.0",)]["colourfulness"].mean
     assert table[("original",)]["PSNR (dB)"].n == 0
     assert "raises the colourfulness" in temperature.finding(table, [1.0, 0.0])
-
-
-# -- 7: the colorizer
-
-
-def test_the_sweep_trains_the_colorizer_with_each_way_on_and_off(sample: Path, tmp_path: Path) -> None:
-    chosen = sweep.choose_photographs(str(sample), 6, 4, tmp_path, seed=0)
-    settings = [
-        *chosen, f"cache_dir='{tmp_path}/cache'", "data.image_size=24", "data.window=20", "data.batch_size=6",
-        "data.augment.flip=0.0", "loss.bins.step=30.0", "optimizer.lr=2e-2", "optimizer.schedule=constant",
-        "trainer.max_steps=5", "trainer.val_every_steps=1", "trainer.log_every_steps=1",
-        "trainer.precision=32-true", "trainer.accelerator=cpu",
-    ]  # fmt: skip
-    ways = {"early stopping": ["trainer.early_stopping=1"]}
-    records = sweep.sweep(settings, ways, [0], tmp_path / "runs")
-    steps = {name: column(records, "step", variant=name) for name in ("none", "early stopping")}
-    assert steps["none"] == list(range(1, 6))
-    assert steps["early stopping"] == steps["none"][: len(steps["early stopping"])]
-    rows = sweep.kept(records)
-    early = column(rows, "validation loss kept", variant="early stopping")
-    assert early == column(rows, "least validation loss", variant="early stopping")
-    assert "validation loss" in sweep.finding(summarise(rows, ["variant"], list(rows[0])[2:]))
-    with pytest.raises(ValueError, match="there is no setting"):
-        sweep.sweep([*settings, "network.dropuot=1"], ways, [0], tmp_path / "runs")
-    with pytest.raises(ValueError, match="not 1000"):
-        sweep.choose_photographs(str(sample), 1000, 4, tmp_path, seed=0)

@@ -10,16 +10,18 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torchvision.datasets
+from omegaconf import OmegaConf
 from PIL import Image
 
 from colorize.configuration import CONFIGS, check_overrides, compose_config
 from colorize.data.toy import mnist
+from colorize.studies.settings import RANGES, check_settings
 from scripts.study import study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,13 +114,66 @@ def test_unknown_settings_are_one_clear_line(script) -> None:  # type: ignore[no
     assert "strength" in wrong.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [["gradients", "activations=[relu]"], ["places", "runs=0"], ["line", "out"]]
-)
-def test_wrong_settings_are_one_clear_line(script, words: list[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    wrong = script(words[0], f"out={tmp_path}", *words[1:])
-    assert wrong.status
+WRONG = {
+    "places runs=0": "runs must be a whole number of 1 or more, got 0",
+    "places lr=-1": "lr must be above 0, got -1",
+    "places lr=inf": "lr must be finite, got inf",
+    "places strength=-0.5": "strength must be 0 or more",
+    "line out": "settings are key=value",
+    "line noise=-1": "noise must be 0 or more",
+    "line outliers=51": "outliers must be at most 50, the number of samples; got 51",
+    "line threads=0": "threads must be",
+    "landscape hidden=[6,0]": "hidden must be a whole number of 1 or more, got 0",
+    "landscape hidden=[6.5]": "hidden must be a whole number of 1 or more, got 6.5",
+    "landscape rules.steps=0": "rules.steps must be",
+    "landscape regression.correlation=1.0": "regression.correlation must be",
+    "gradients activations=[sigmoid,rleu]": "activations must be of sigmoid, relu",
+    "activations activations=[]": "activations must have one entry or more",
+    "activations data.digits=0": "data.digits must be",
+    "temperature temperatures=[]": "temperatures must have one entry or more",
+    "temperature temperatures=[1,-1]": "temperatures must be 0 or more, got -1",
+    "sweep photographs.train=0": "photographs.train must be",
+    "sweep settings=[foo=1]": "settings: entries with = need quotes",
+    "sweep settings=['foo=1']": "there is no setting foo",
+    "sweep settings=[foo]": "settings and ways are of train.py, key=value; got 'foo'",
+}
+
+
+@pytest.mark.parametrize(("command", "line"), WRONG.items())
+def test_wrong_settings_are_one_clear_line(command: str, line: str, script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    name, *words = command.split()
+    wrong = script(name, f"out={tmp_path}/out", *words)
+    assert wrong.status == 2
     assert wrong.stderr.startswith("error: ")
+    assert line in wrong.stderr
+    assert len(wrong.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_but_a_range_limits_a_setting() -> None:
+    for words in ("slope=-1", "intercept=0", "noise=0", "strength=0", "outliers=0", "seed=0", "lr=2"):
+        check_settings(compose_config([words], "study_line"))
+    check_settings(compose_config(["regression.weights=[0,-1]"], "study_landscape"))
+    check_settings(compose_config(["temperatures=[0]"], "study_temperature"))
+
+
+def test_every_number_among_the_settings_has_a_range() -> None:
+    def numbers(settings: Mapping[Any, Any]) -> Iterator[str]:
+        for name, value in settings.items():
+            if isinstance(value, Mapping):
+                yield from numbers(value)
+            entries = value if isinstance(value, list) else [value]
+            if any(isinstance(e, int | float) and not isinstance(e, bool) for e in entries):
+                yield name
+
+    for study_name in STUDIES:
+        settings: Any = OmegaConf.to_container(compose_config((), f"study_{study_name}"))
+        assert set(numbers(settings)) <= set(RANGES)
+
+
+def test_gradients_are_compared_with_the_sigmoids(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    wrong = script("gradients", f"out={tmp_path}", "activations=[relu]")
+    assert wrong.status == 1
     assert len(wrong.stderr.splitlines()) == 1
 
 

@@ -100,10 +100,13 @@ class Paths:
     l1: Float[Tensor, "s 2"]
     l2: Float[Tensor, "s 2"]
 
-    def first_zero(self) -> float:
-        """The least lambda at which L1's optimum has a weight of exactly 0; infinite if none has."""
-        there = self.strengths[(self.l1 == 0).any(dim=1)]
-        return there[0].item() if len(there) else float("inf")
+    def first_zero(self, penalty: str = "L1") -> float:
+        """The least lambda at which the optimum of "L1" or "L2" has a weight that is 0 or has changed its
+        sign; infinite if none has.
+        """
+        path = self.l1 if penalty == "L1" else self.l2
+        there = self.strengths[(path.sign() != path[0].sign()).any(dim=1)]
+        return there[0].item() if len(there) else math.inf
 
 
 def optimum_paths(
@@ -179,18 +182,31 @@ def update_rules(
     return records, paths
 
 
-def finding(weights: Table, rules: Table, paths: Paths) -> str:
-    """What became of the weights, in one sentence; the tables are of the records, by penalty and rule."""
+def finding(weights: Table, rules: Sequence[Record], paths: Paths) -> str:
+    """What became of the weights, in one sentence.
+
+    Args:
+        weights: the records of `trained_weights`, summarised by penalty.
+        rules: the records of `update_rules`.
+        paths: of the optimum.
+    """
 
     def mean(name: str, column: str) -> float:
         return weights[(name,)][column].mean
 
-    agrees = max(rules[(name,)]["largest difference"].mean for name in ("L2", "L1, proximal")) < 1e-9
+    def axis(penalty: str) -> str:
+        first = paths.first_zero(penalty)
+        return f"at lambda = {first:.2g}" if first < math.inf else f"at none up to {paths.strengths[-1]:g}"
+
+    def off(*names: str) -> float:
+        return max(float(record["largest difference"]) for record in rules if record["rule"] in names)
+
     return (
         f"Exactly 0 are {mean('L1, proximal', 'exact zeros (%)'):.0f} % of the weights under proximal L1,"
         f" {mean('L1', 'exact zeros (%)'):.0f} % under subgradient L1"
         f" ({mean('L1', 'below 1e-3 (%)'):.0f} % are below 1e-3) and"
         f" {mean('L2', 'exact zeros (%)'):.0f} % under L2 ({mean('L2', 'below 1e-3 (%)'):.0f} % below 1e-3);"
-        f" L1's optimum meets an axis at lambda = {paths.first_zero():.2g}, where L2's never does; the steps"
-        f" {'follow' if agrees else 'do NOT follow'} the closed form."
+        f" L1's optimum meets an axis {axis('L1')}, L2's {axis('L2')}; from the closed form the steps of L2"
+        f" and proximal L1 are at most {off('L2', 'L1, proximal'):.0e} away, those of subgradient L1"
+        f" {off('L1'):.1g}, where one step is {float(rules[0]['one step at most']):.1g}."
     )

@@ -70,6 +70,6 @@ def finding(table: Table, kind: str = "L2") -> str:
         f"Alone, {kind} on the kernel takes the weight from {change('kernel', 'weight')} and the bias from"
         f" {change('kernel', 'bias')}; on the bias it takes the bias from {change('bias', 'bias')} and the"
         f" weight from {change('bias', 'weight')}; on the activity it takes the mean |output| from"
-        f" {change('activity', 'mean |output|')}, weight ({change('activity', 'weight')}) and bias"
-        f" ({change('activity', 'bias')}) alike."
+        f" {change('activity', 'mean |output|')}, the weight from {change('activity', 'weight')} and the bias"
+        f" from {change('activity', 'bias')}."
     )

@@ -137,5 +137,6 @@ def finding(table: Table) -> str:
     return (
         f"With none of them the validation loss rises by {grew:.2f} from its least, {least:.2f}, to the end"
         f" of the training; to the {loss[NONE]} that it ends at, the ways make these differences: {changes};"
-        f" the least loss is kept by {best} ({loss[best]})."
+        f" the least loss is kept by {best} ({loss[best]}); early stopping cannot lose by this measure, as it"
+        " stops by the same photographs."
     )
