@@ -25,9 +25,7 @@ def main(cfg: Any, run: StudyRun) -> None:
     records = sweep.sweep(settings, ways, seeds, run.folder / "runs")
     write_csv(run.folder / "curves.csv", records)
     rows = sweep.kept(records)
-    table = run.table(
-        f"Colorizer on {photographs.train} photographs of {root}", rows, ["variant"], list(rows[0])[2:]
-    )
+    table = run.table(f"Colorizer on photographs of {root}", rows, ["variant"], list(rows[0])[2:])
     columns = ["validation loss", "training loss"]
     for (variant, step), row in summarise(records, ["variant", "step"], columns).items():
         for column in columns:

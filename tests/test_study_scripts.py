@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 import torchvision.datasets
 from omegaconf import OmegaConf
 from PIL import Image
@@ -46,7 +47,9 @@ class Done(NamedTuple):
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Done]]:
     """python -m scripts.study_NAME key=value ..., without the seconds that a new process takes to import."""
 
     def run(name: str, *words: str) -> Done:
@@ -59,7 +62,9 @@ def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
             status = int(str(end.code))
         return Done(status, *capsys.readouterr())
 
-    return run
+    threads = torch.get_num_threads()  # studies take one
+    yield run
+    torch.set_num_threads(threads)
 
 
 def test_there_are_seven_studies_each_with_a_script() -> None:

@@ -20,17 +20,15 @@ def choose_photographs(root: str, train: int, val: int, folder: Path, seed: int)
     """Draw photographs and leave their names as train.txt and val.txt; the settings that say so.
 
     Validation photographs come from the root's val/, or a fifth of its training photographs; never from
-    test/.
+    test/. Where there are fewer than wanted, all are taken.
 
     Raises:
-        ValueError: if there are not as many.
+        ValueError: if there are none.
     """
     splits = find_splits(root, val_share=0.2, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     overrides = []
     for key, photos, wanted in (("root", splits.train, train), ("val_root", splits.val, val)):
-        if len(photos) < wanted:
-            raise ValueError(f"{root} has {len(photos)} photographs for data.{key}, not {wanted}")
         chosen = torch.randperm(len(photos), generator=generator)[:wanted].tolist()
         listed = folder / ("train.txt" if key == "root" else "val.txt")
         listed.write_text("".join(f"{photos[i].path.resolve()}\n" for i in chosen), encoding="utf-8")
