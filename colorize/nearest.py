@@ -11,9 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-AB_LIMIT = (
-    130.0  # |a| and |b| of every sRGB colour are below 109; colours beyond the limit are taken as on it
-)
+AB_LIMIT = 130.0  # |a| and |b| of sRGB are below 109; colours beyond the limit are taken as on it
 CELLS_PER_STEP = 2  # finer cells have fewer candidates and larger tables; 2 are the quarters around a point
 
 # In grid steps from the grid point nearest to a colour, towards the colour.
@@ -51,7 +49,7 @@ class NearestBins:
         colors = ab.movedim(1, 0).flatten(1).float().clamp(-AB_LIMIT + 1e-3, AB_LIMIT - 1e-3)
         row, column = (colors / self.cell).floor_()
         cell = row.mul_(self.side).add_(column).add_(self.side // 2 * (self.side + 1)).int()
-        if k != 5 or ab.is_cuda:  # a GPU would have to wait for the number of `others`
+        if k != 5 or ab.device.type != "cpu":  # a GPU would have to wait for the number of `others`
             return self._among_candidates(colors, cell, k)
         index, squared = self._among_surrounding(colors, cell)
         others = (index[0] < 0).nonzero()[:, 0]

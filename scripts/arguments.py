@@ -42,13 +42,13 @@ def arguments(usage: str | None, **defaults: Any) -> Any:
     return settings
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call a script's `main`; what it raises for wrong settings or files becomes one line and exit code 2."""
+def run(main: Callable[[], None], status: int = 2) -> None:
+    """Call a script's `main`; what wrong settings or files raise becomes one line and an exit code."""
     try:
         main()
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(status) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -17,6 +17,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from colorize.configuration import check_overrides, compose_config, quoted_path
 from colorize.studies.settings import check_settings
 from colorize.studies.summary import Record, Table, summarise, write_csv
+from scripts.arguments import run
 
 
 class StudyRun:
@@ -107,11 +108,4 @@ def study(main: Callable[[Any, StudyRun], None], name: str, usage: str | None) -
         raise SystemExit(2) from None
     torch.set_num_threads(settings.threads)
     folder = settings.out or f"outputs/studies/{name}/{time.strftime('%Y-%m-%d-%H-%M-%S')}"
-    try:
-        main(settings, StudyRun(Path(str(folder)), settings))
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    run(lambda: main(settings, StudyRun(Path(str(folder)), settings)), status=1)

@@ -11,19 +11,15 @@ from torch import Tensor, nn
 from colorize.data.decoding import with_progress
 from colorize.data.toy import wavy_surface
 from colorize.optimization import Optimization
-from colorize.regularizers import Penalty, Regularizer, kernel_layers, soft_threshold
+from colorize.regularizers import Regularizer, kernel_layers, soft_threshold
+from colorize.studies import line
 from colorize.studies.stacked import relu_network
 from colorize.studies.summary import Record, Table
 
 
 def penalties(strength: float) -> dict[str, Regularizer]:
     """The four ways that are compared, each of the same strength lambda on the kernels."""
-    return {
-        "none": Regularizer(),
-        "L1": Regularizer(kernel=Penalty(l1=strength)),
-        "L1, proximal": Regularizer(kernel=Penalty(l1=strength), proximal=True),
-        "L2": Regularizer(kernel=Penalty(l2=strength)),
-    }
+    return {name: way for name, way in line.penalties(strength).items() if name != "elastic net"}
 
 
 def trained_weights(
