@@ -2,8 +2,9 @@
 
 from colorize.networks.base import Network
 from colorize.networks.conv8 import Conv8
+from colorize.networks.unet import UNet
 
-NETWORKS: dict[str, type[Network]] = {"conv8": Conv8}
+NETWORKS: dict[str, type[Network]] = {"conv8": Conv8, "unet": UNet}
 
 
 def make_network(name: str, bins: int, **options: object) -> Network:
