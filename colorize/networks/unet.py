@@ -24,8 +24,8 @@ class UNet(Network):
         down: blocks on the three grids on the way down.
         up: blocks on the 1/4 and the 1/8 grid on the way up.
         expansion: hidden channels of a block to its own.
-        context: what the lowest grid's blocks get from the whole picture: "pool" scales the channels by what
-            their means over the picture say, "attention" lets every place look at every other, "none" nothing.
+        context: what the lowest grid's blocks get from the whole picture: "pool" changes the channels by what
+            their means over the picture say, "attention" lets every place look at all, "none" nothing.
 
     Raises:
         ValueError: if an option is out of range.
@@ -47,8 +47,12 @@ class UNet(Network):
     ) -> None:
         super().__init__()
         self.options = {
-            "widths": list(widths), "down": list(down), "up": list(up), "expansion": expansion, "context": context,
-        }  # fmt: skip
+            "widths": list(widths),
+            "down": list(down),
+            "up": list(up),
+            "expansion": expansion,
+            "context": context,
+        }
         for name, numbers, count in (("widths", widths, 3), ("down", down, 3), ("up", up, 2)):
             whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers)
             if len(numbers) != count or not whole:
@@ -58,7 +62,7 @@ class UNet(Network):
         if context not in CONTEXTS:
             raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, got {context!r}")
         fine, middle, coarse = widths
-        # A quarter of the size at once: on the finer grids a layer would cost more than all of the lowest one.
+        # A quarter of the size at once: on finer grids a layer costs more than all of the lowest one.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(4), nn.Conv2d(16, fine, 3, padding=1, bias=False), nn.BatchNorm2d(fine)
         )
