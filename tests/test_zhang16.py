@@ -26,7 +26,7 @@ STAGES = {
 
 @pytest.fixture(scope="module")
 def released() -> dict[str, Tensor]:
-    """Random numbers under the names and shapes of the published file, which is of an old version of torch."""
+    """Random numbers under the names and shapes of the published file, of an old version of torch."""
     torch.manual_seed(0)
     state: dict[str, Tensor] = {}
 

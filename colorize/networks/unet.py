@@ -13,7 +13,7 @@ DEEPEST = 16  # input pixels to one of the lowest grid, along an axis
 
 
 class UNet(Network):
-    """Inverted bottlenecks on three grids, 1/4, 1/8 and 1/16 of the picture, with skips on the way up.
+    """Residual blocks on three grids, 1/4, 1/8 and 1/16 of the picture, with skips on the way up.
 
     The colour of a thing depends on what it is, so each block of the lowest grid also hears from all of the
     picture. Logits are on the 1/4 grid: eyes do not see colour any finer.
@@ -23,7 +23,7 @@ class UNet(Network):
         widths: channels on the three grids.
         down: blocks on the three grids on the way down.
         up: blocks on the 1/4 and the 1/8 grid on the way up.
-        expansion: hidden channels of a block to its own.
+        expansion: hidden channels of a block to its own, on the two coarser grids.
         context: what the lowest grid's blocks get from the whole picture: "pool" changes the channels by what
             their means over the picture say, "attention" lets every place look at all, "none" nothing.
 
@@ -40,8 +40,8 @@ class UNet(Network):
         self,
         bins: int,
         widths: Sequence[int] = (64, 128, 256),
-        down: Sequence[int] = (1, 2, 3),
-        up: Sequence[int] = (1, 1),
+        down: Sequence[int] = (2, 2, 3),
+        up: Sequence[int] = (2, 1),
         expansion: int = 2,
         context: str = "pool",
     ) -> None:
@@ -66,7 +66,7 @@ class UNet(Network):
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(4), nn.Conv2d(16, fine, 3, padding=1, bias=False), nn.BatchNorm2d(fine)
         )
-        self.down4 = _blocks(fine, down[0], expansion)
+        self.down4 = nn.Sequential(*(Plain(fine) for _ in range(down[0])))
         self.to8 = _halve(fine, middle)
         self.down8 = _blocks(middle, down[1], expansion)
         self.to16 = _halve(middle, coarse)
@@ -74,7 +74,7 @@ class UNet(Network):
         self.from16 = nn.Conv2d(coarse, middle, 1)
         self.up8 = _blocks(middle, up[1], expansion)
         self.from8 = nn.Conv2d(middle, fine, 1)
-        self.up4 = _blocks(fine, up[0], expansion)
+        self.up4 = nn.Sequential(*(Plain(fine) for _ in range(up[0])))
         self.head = nn.Sequential(nn.BatchNorm2d(fine), nn.ReLU(inplace=True), nn.Conv2d(fine, bins, 1))
         self._initialise()
 
@@ -98,9 +98,24 @@ class UNet(Network):
                 nn.init.kaiming_normal_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, Block):
+        for module in self.modules():
+            if isinstance(module, Block | Pool | Attention):
                 nn.init.zeros_(module.out.weight)  # starts as the identity
         nn.init.normal_(self.head[-1].weight, std=0.1 / self.head[-1].in_channels ** 0.5)
+
+
+class Plain(nn.Module):
+    """x + relu(norm(3x3(x))): on the finest grid, where channels are few, it does more in less time."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        changed: Tensor = self.change(x)
+        return x + changed
 
 
 class Block(nn.Module):
