@@ -1,6 +1,5 @@
-"""Class rebalancing when colours are decoded instead of in training, so that one network serves every taste."""
+"""Class rebalancing when colours are decoded instead of in training: one network for every taste."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
