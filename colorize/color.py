@@ -60,7 +60,9 @@ def rgb_to_lab(rgb: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
         fx, fy, fz = _compress(_mix(_white_scaled_from_rgb, srgb_to_linear(rgb))).unbind(-3)
         return torch.stack((fy * 116 - 16, (fx - fy).mul_(500), (fy - fz).mul_(200)), dim=-3)
     lab = torch.empty(rgb.shape, dtype=rgb.dtype, device=rgb.device)
-    pixels, out = (x.flatten(-2).reshape(-1, 3, x.shape[-2] * x.shape[-1]) for x in (rgb, lab))
+    pixels, out = (
+        x.flatten(-2).reshape(rgb.shape[:-3].numel(), 3, -1 if x.numel() else 0) for x in (rgb, lab)
+    )
     _fill_lab(pixels, out)
     return lab
 
