@@ -1,5 +1,9 @@
+import pytest
 import torch
 
+from colorize.decoding import Decoding, decode, flip_averaged
+from colorize.guided import guided_upsample
+from colorize.networks import make_network
 from colorize.prior import rebalancing_weights
 from colorize.vividness import vivid_offset
 
@@ -29,3 +33,26 @@ def test_a_network_is_decoded_as_trained_at_its_own_vividness() -> None:
     prior = torch.rand(12).softmax(dim=0)
     torch.testing.assert_close(vivid_offset(prior, 0.0, trained_lambda=1.0), torch.zeros(12))
     torch.testing.assert_close(vivid_offset(prior, 1.0, trained_lambda=0.5), torch.zeros(12))
+
+
+@pytest.mark.parametrize("width", [12, 13])
+def test_flip_averaging_colours_a_picture_and_its_mirror_image_alike(width: int) -> None:
+    network = make_network("unet", 16, widths=[8, 8, 8], down=[1, 1, 1], up=[1, 1]).eval()
+    lightness = torch.rand(1, 1, 9, width) * 100
+    assert flip_averaged(network, lightness).shape == network.predict(lightness).shape
+    if width % 4 == 0:
+        mirrored = flip_averaged(network, lightness.flip(3)).flip(3)
+        torch.testing.assert_close(flip_averaged(network, lightness), mirrored)
+        assert not torch.allclose(network.predict(lightness), mirrored, atol=1e-3)
+
+
+def test_saturation_offset_and_guide_act_in_decoding() -> None:
+    logits, lightness = torch.randn(1, 3, 2, 2), torch.rand(1, 1, 7, 8) * 100
+    centers = torch.tensor([[0.0, 0.0], [40.0, 0.0], [0.0, -40.0]])
+    plain = decode(logits, lightness, centers, Decoding(1.0), 4)
+    torch.testing.assert_close(decode(logits, lightness, centers, Decoding(1.0, 0.5), 4), plain / 2)
+    only_red = torch.tensor([0.0, 100.0, 0.0])
+    red = decode(logits, lightness, centers, Decoding(1.0, 1.0, only_red), 4)
+    torch.testing.assert_close(red, centers[1].view(1, 2, 1, 1).expand(1, 2, 2, 2))
+    guided = decode(logits, lightness, centers, Decoding(1.0, guide=10.0), 4)
+    torch.testing.assert_close(guided, guided_upsample(plain, lightness, 4, 10.0))
