@@ -93,6 +93,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="factor on the colours, 0 is grey (default: set by the weights, mostly 1)",
     )
     add(
+        "--vividness",
+        type=_factor,
+        metavar="V",
+        help="how much rare colours count: 0 as in nature, 1 far more (default: set by the weights)",
+    )
+    add(
         "--device",
         default="auto",
         type=_device,
@@ -190,9 +196,12 @@ def _load(options: argparse.Namespace) -> "Colorizer":
     from colorize.colorizer import Colorizer
 
     try:
-        return Colorizer.load(options.weights, options.device)
+        colorizer = Colorizer.load(options.weights, options.device)
+        if options.vividness is not None:
+            colorizer.vividness = options.vividness
     except ValueError as error:
         raise _WrongOption(str(error)) from error
+    return colorizer
 
 
 def _color_one(

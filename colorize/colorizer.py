@@ -13,10 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from colorize import images
-from colorize.bins import Bins, annealed_mean
+from colorize.bins import Bins
 from colorize.color import lab_to_rgb, linear_to_lightness, rgb_to_lightness, srgb_to_linear
+from colorize.decoding import Decoding, decode, flip_averaged
 from colorize.networks import Network, make_network
 from colorize.upsampling import cubic_weights
+from colorize.vividness import vivid_offset
 from colorize.weights_file import find_weights, load_network, read_weights, write_weights
 
 TILE = 512  # pixels a side of the pieces that are coloured at a time; their temporaries stay in the cache
@@ -34,7 +36,11 @@ class Colorizer:
         temperature: of the annealed mean, unless a call says otherwise.
         image_size: shorter side at which the network sees a picture: what it was trained at.
         saturation: factor on ab, unless a call says otherwise.
-        prior: the bins' share of the training pixels, for `save`.
+        prior: the bins' share of the training pixels, for `save` and vividness.
+        vividness: how much rare colours count: 0 as in nature, 1 as if the network had been trained with
+            lambda = 0.5; None as it was trained.
+        guide: contrast of `guided.guided_upsample`, in L units; 0 is off. Networks of stride 1 need none.
+        flip: average with what the mirror image gives, in twice the time.
         bins_info: where the bins come from ("source", "step"), for `save`.
         training: facts about the training, for `save`.
 
@@ -54,9 +60,13 @@ class Colorizer:
         prior: Float[Tensor, " q"] | None = None,
         bins_info: Mapping[str, object] | None = None,
         training: Mapping[str, object] | None = None,
+        vividness: float | None = None,
+        guide: float = 0.0,
+        flip: bool = False,
     ) -> None:
         _check_factor("temperature", temperature)
         _check_factor("saturation", saturation)
+        _check_factor("guide", guide)
         if image_size < 1:
             raise ValueError(f"image_size must be 1 or more, got {image_size}")
         if prior is not None and len(prior) != len(bins):
@@ -70,10 +80,36 @@ class Colorizer:
         self.prior = prior
         self.bins_info = dict(bins_info or {})
         self.training = dict(training or {})
+        self.guide = guide
+        self.flip = flip
+        self.vividness = vividness
 
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters(), self.bins.centers).device
+
+    @property
+    def vividness(self) -> float | None:
+        """Of the decoding; None is as trained."""
+        return self._vividness
+
+    @vividness.setter
+    def vividness(self, value: float | None) -> None:
+        self._offset = None if value is None else self.offset(value)
+        self._vividness = value
+
+    def offset(self, vividness: float) -> Float[Tensor, " q"]:
+        """What `vividness` adds to the logits.
+
+        Raises:
+            ValueError: if it is negative or not finite, or the weights hold no prior.
+        """
+        _check_factor("vividness", vividness)
+        if self.prior is None:
+            raise ValueError(f"these weights ({self.name}) hold no prior, which vividness needs")
+        loss = _as_mapping(_as_mapping(self.training.get("settings")).get("loss"))
+        trained = float(str(loss.get("lambda", 1.0)))
+        return vivid_offset(self.prior, vividness, trained)
 
     def to(self, device: str | torch.device) -> "Colorizer":
         """Move it to a device: "auto" (CUDA, else Apple's, else the processor) or a name of torch's.
@@ -127,6 +163,11 @@ class Colorizer:
         colored = self._color(np.broadcast_to(rgb[:, :, :3], (*rgb.shape[:2], 3)), temperature, saturation)
         return np.dstack((colored, rgb[:, :, 3])).astype(rgb.dtype) if rgb.shape[2] == 4 else colored
 
+    @property
+    def stride(self) -> int:
+        """Pixels that the network sees to one of the ab of `predict_ab`."""
+        return 1 if self.guide else self.network.stride
+
     @torch.inference_mode()
     def predict_ab(
         self,
@@ -134,13 +175,15 @@ class Colorizer:
         temperature: float | None = None,
         saturation: float | None = None,
     ) -> Float[Tensor, "b 2 h2 w2"]:
-        """ab on the network's grid, h2 = ceil(h / stride), for L* in [0, 100] at the network's size."""
+        """ab, h2 = ceil(h / stride), for L* in [0, 100] at the network's size."""
         temperature = self.temperature if temperature is None else temperature
         saturation = self.saturation if saturation is None else saturation
         _check_factor("temperature", temperature)
         _check_factor("saturation", saturation)
-        logits = self.network.predict(lightness.to(self.device))
-        return annealed_mean(logits, self.bins.centers.to(logits.device), temperature) * saturation
+        lightness = lightness.to(self.device)
+        logits = flip_averaged(self.network, lightness) if self.flip else self.network.predict(lightness)
+        how = Decoding(temperature, saturation, self._offset, self.guide)
+        return decode(logits, lightness, self.bins.centers, how, self.network.stride)
 
     @torch.inference_mode()
     def _color(self, rgb: Array, temperature: float | None, saturation: float | None) -> Array:
@@ -149,7 +192,7 @@ class Colorizer:
         ab = self.predict_ab(self._lightness(small)[None], temperature, saturation)[0]
         h, w = rgb.shape[:2]
         # Pixels of `ab` to one of `rgb`; the last row and column of `ab` may reach beyond the small picture.
-        step_y, step_x = (s / n / self.network.stride for s, n in zip(small.shape[:2], (h, w), strict=True))
+        step_y, step_x = (s / n / self.stride for s, n in zip(small.shape[:2], (h, w), strict=True))
         is_grey = rgb.strides[2] == 0 and rgb.dtype.kind == "u"
         curve = self._lightness(_levels(rgb.dtype))[0, :, 0].cpu().numpy() if is_grey else None
         out = np.empty((h, w, 3), rgb.dtype)
@@ -195,6 +238,9 @@ class Colorizer:
             "temperature": self.temperature,
             "image_size": self.image_size,
             "saturation": self.saturation,
+            "vividness": self.vividness,
+            "guide": self.guide,
+            "flip": self.flip,
             "training": self.training,
         }
         write_weights(path, about, tensors)
@@ -232,6 +278,9 @@ class Colorizer:
                 prior=prior,
                 bins_info=info,
                 training=about["training"],
+                vividness=about.get("vividness"),  # files of before these settings have none of them
+                guide=float(about.get("guide", 0.0)),
+                flip=bool(about.get("flip", False)),
             )
         except KeyError as error:
             raise ValueError(f"{path}: these weights lack {error}; get a whole copy or train anew") from error
@@ -259,6 +308,10 @@ def _halved(tensor: Tensor) -> Tensor:
     """In 16 bits, unless it counts or would overflow."""
     half = tensor.half()
     return half if tensor.is_floating_point() and half.isfinite().all() else tensor
+
+
+def _as_mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _check_factor(name: str, value: float) -> None:

@@ -1,8 +1,9 @@
 """python -m scripts.evaluate data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                           [saturation=[S,..]]
+                           [saturation=[S,..]] [vividness=[V,..]] [guide=[C,..]] [flip=true|false]
 
 Metrics of weights over photographs (their middle squares at the weights' image size), beside gray, the
-training photographs' mean colour and the original; a row for each temperature and saturation.
+training photographs' mean colour and the original; a row for each temperature, saturation, vividness and
+guide. What is not given is as the weights have it.
 
 AuC is the share of pixels within 0, 1 .. 150 ab units of the truth, averaged over those thresholds, all
 pixels pooled; rebalanced it weighs each pixel by 1 / max(prior, 1e-4) of its true colour, with the prior that
@@ -15,13 +16,15 @@ from colorize import Colorizer
 from colorize.data.decoding import BrokenFiles, decode_all
 from colorize.data.sources import find_photos
 from colorize.data.windows import HeldPhotos
+from colorize.decoding import Decoding
 from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from scripts.arguments import MISSING, arguments, numbers, paths, run
 
 
 def main() -> None:
-    args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[])
-    temperatures, saturations = (numbers(key, args[key]) for key in ("temperature", "saturation"))
+    args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[],
+                     vividness=[], guide=[], flip=None)  # fmt: skip
+    ts, ss, vs, gs = (numbers(k, args[k]) for k in ("temperature", "saturation", "vividness", "guide"))
     found = find_photos(paths("data", args.data), "data")
     colorizer = Colorizer.load(str(args.weights))
     if colorizer.prior is None:
@@ -31,12 +34,17 @@ def main() -> None:
         held.center_squares(which, colorizer.image_size) for which in torch.arange(len(held)).split(32)
     )
     decodings = {
-        f"T = {t:g}, S = {s:g}": (t, s)
-        for t in temperatures or [colorizer.temperature]
-        for s in saturations or [colorizer.saturation]
+        f"T={t:g} S={s:g}" + ("" if v is None else f" V={v:g}") + (f" G={g:g}" if g else ""): Decoding(
+            t, s, None if v is None else colorizer.offset(v), g
+        )
+        for t in ts or [colorizer.temperature]
+        for s in ss or [colorizer.saturation]
+        for v in vs or [colorizer.vividness]
+        for g in gs or [colorizer.guide]
     }
+    flip = colorizer.flip if args.flip is None else bool(args.flip)
     colorers = [
-        network_colorers(colorizer.network, colorizer.bins, decodings),
+        network_colorers(colorizer.network, colorizer.bins, decodings, flip),
         baselines(colorizer.bins, colorizer.prior),
     ]
     title = f"{args.weights} on {len(held)} photographs of {args.data}"

@@ -1,6 +1,11 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+from colorize import Colorizer
+from colorize.bins import Bins, srgb_centers
 from colorize.decoding import Decoding, decode, flip_averaged
 from colorize.guided import guided_upsample
 from colorize.networks import make_network
@@ -56,3 +61,38 @@ def test_saturation_offset_and_guide_act_in_decoding() -> None:
     torch.testing.assert_close(red, centers[1].view(1, 2, 1, 1).expand(1, 2, 2, 2))
     guided = decode(logits, lightness, centers, Decoding(1.0, guide=10.0), 4)
     torch.testing.assert_close(guided, guided_upsample(plain, lightness, 4, 10.0))
+
+
+def test_colorizer_keeps_vividness_guide_and_flip(tmp_path: Path) -> None:
+    network = make_network("unet", 261, widths=[8, 8, 8], down=[1, 1, 1], up=[1, 1])
+    prior = (torch.rand(261) ** 3).softmax(dim=0)
+    network.init_last_bias(prior)
+    bins = Bins(srgb_centers())
+    settings = {"loss": {"lambda": 1.0}}
+    plain = Colorizer(
+        network, bins, name="unet", prior=prior, temperature=1.0, training={"settings": settings}
+    )
+    lightness = torch.rand(1, 1, 30, 41) * 100
+    ab = plain.predict_ab(lightness)
+    assert ab.shape == (1, 2, 8, 11)
+    plain.vividness = 0.0
+    torch.testing.assert_close(plain.predict_ab(lightness), ab)
+    plain.vividness = 1.0
+    assert plain.predict_ab(lightness).norm(dim=1).mean() != ab.norm(dim=1).mean()
+    plain.guide, plain.flip = 10.0, True
+    guided = plain.predict_ab(lightness)
+    assert guided.shape == (1, 2, 30, 41)
+    plain.save(tmp_path / "w.safetensors")
+    loaded = Colorizer.load(tmp_path / "w.safetensors", device="cpu")
+    assert (loaded.vividness, loaded.guide, loaded.flip, loaded.stride) == (1.0, 10.0, True, 1)
+    torch.testing.assert_close(loaded.predict_ab(lightness), guided)
+    assert loaded(np.full((50, 70, 3), 128, np.uint8)).shape == (50, 70, 3)
+
+
+def test_vividness_needs_a_prior_and_is_not_negative() -> None:
+    bins = Bins(srgb_centers(20.0), step=20.0)
+    network = make_network("conv8", len(bins))
+    with pytest.raises(ValueError, match="hold no prior, which vividness needs"):
+        Colorizer(network, bins, name="conv8", vividness=0.5)
+    with pytest.raises(ValueError, match="vividness must be 0 or more"):
+        Colorizer(network, bins, name="conv8", vividness=-1.0)
