@@ -1,5 +1,6 @@
 """python -m scripts.choose data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                         [vividness=[V,..]] [saturation=[S,..]] [guide=C] [flip=true] [below_gray=0.5] [rows=10]
+                         [vividness=[V,..]] [saturation=[S,..]] [guide=C] [flip=true] [below_gray=0.5]
+                         [rows=10]
 
 Temperature, vividness and saturation for weights, by validation photographs: of all combinations the one with
 the highest rebalanced AuC whose raw AuC is at most `below_gray` points below that of grey pictures, and whose

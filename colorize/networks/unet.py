@@ -184,5 +184,5 @@ def _halve(width: int, wider: int) -> nn.Sequential:
 
 
 def _double(x: Float[Tensor, "b c h2 w2"], like: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Each pixel four times, cut to the size of `like`."""
-    return nn.functional.interpolate(x, scale_factor=2.0)[:, :, : like.shape[2], : like.shape[3]]
+    """Each pixel four times, cut to the size of `like`: h2 = ceil(h / 2), w2 = ceil(w / 2)."""
+    return nn.functional.interpolate(x, size=like.shape[2:])
