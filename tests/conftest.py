@@ -11,6 +11,11 @@ from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  the hook looks it up by name
 
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # share the cores, with subprocesses as well
+    threads = max(1, (os.cpu_count() or 1) // int(workers))
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
 
