@@ -11,7 +11,7 @@ import pytest
 from colorize import cli
 from colorize.configuration import check_overrides, compose_config, quoted_path
 from colorize.training import train
-from colorize.weights_file import RELEASED
+from colorize.released import RELEASED
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -111,6 +111,20 @@ def result_suffix(path: str | os.PathLike[str]) -> str:
     return suffix if suffix.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
 
 
+def pixel_count(path: str | os.PathLike[str]) -> int:
+    """How many pixels the picture has by its file's header, to plan with; 0 if that cannot be read."""
+    try:
+        with _opened(path) as handle:
+            kind = _kind(handle)
+            try:
+                width, height = _open(handle, kind).size
+            except Unfit:  # deep TIFF, of which Pillow knows little: no fewer bytes than pixels, mostly
+                return os.path.getsize(path)
+            return width * height
+    except ValueError:
+        return 0  # `read` will say why
+
+
 @contextlib.contextmanager
 def _opened(source: str | os.PathLike[str] | bytes) -> Iterator[Handle]:
     """A file opened; whatever fails inside the block becomes a ValueError of one line."""
@@ -247,7 +261,15 @@ def _facts(image: Image.Image) -> Facts:
                 if fields := {k: v for k, v in exif.get_ifd(group).items() if k not in _STALE_EXIF_TAGS}:
                     kept[group] = fields
             block = kept.tobytes() if len(kept) else b""
-    return Facts(image.info.get("icc_profile"), orientation, image.info.get("dpi"), block)
+    return Facts(image.info.get("icc_profile"), orientation, image.info.get("dpi"), block, _frames(image))
+
+
+def _frames(image: Image.Image) -> int:
+    """Frames of an animation, pages of a TIFF."""
+    if image.format in ("GIF", "WEBP", "TIFF", "PNG"):
+        with contextlib.suppress(Exception), _quiet():  # what follows the first may be damaged
+            return int(getattr(image, "n_frames", 1))
+    return 1
 
 
 def _assemble(pixels: Array, alpha: Array | None, facts: Facts, lossless: bool = True) -> Picture:
@@ -260,7 +282,8 @@ def _assemble(pixels: Array, alpha: Array | None, facts: Facts, lossless: bool =
         pixels = np.ascontiguousarray(turn(pixels))
         alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
         dpi = dpi[::-1] if dpi and pixels.shape[0] != h else dpi
-    return Picture(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), alpha, lossless, dpi, facts.exif)
+    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return Picture(rgb, alpha, lossless, dpi, facts.exif, facts.frames)
 
 
 def _checked_dpi(dpi: object) -> tuple[float, float] | None:
