@@ -162,7 +162,7 @@ class Colorizer:
         return annealed_mean(logits, self.bins.centers.to(logits.device), temperature) * saturation
 
     def _logits(self, lightness: Tensor, half: bool) -> Tensor:
-        """In float32; with `half` the network computes in 16 bits, unless that is too little for its numbers."""
+        """In float32; with `half` the network computes in 16 bits, unless its numbers outgrow them."""
         if half:
             with torch.autocast(lightness.device.type, torch.float16):
                 logits = self.network.predict(lightness).float()

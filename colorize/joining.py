@@ -10,14 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
 from colorize.upsampling import cubic_weights
 
-STRIP = (
-    50_000  # pixels at a time: their planes fit into a core's cache, and threads seldom wait for each other
-)
+STRIP = 50_000  # pixels at a time: they stay in a core's cache, and threads seldom wait for each other
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -111,7 +109,7 @@ class _Worker:
             self.settle()
 
     def settle(self) -> None:
-        """Give those outside the most colourful colours of their lightness and hue inside, as `lab_to_rgb` does.
+        """Give them the most colourful colours of their lightness and hue inside, as `lab_to_rgb` does.
 
         Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds the edge between.
         """
@@ -140,7 +138,7 @@ class _Worker:
             self._encode(n, fitted)
             self.out[where] = fitted
 
-    def _to_linear(self, n: int) -> Array:
+    def _to_linear(self, n: int) -> Bool[Array, " {n}"]:
         """From n pixels of fx, fy, fz in the first planes to linear RGB in the last, 1 being `_TOP`.
 
         Returns:
@@ -158,8 +156,9 @@ class _Worker:
         np.greater_equal(linear, -GAMUT_SLACK * _TOP, out=flags)
         flags &= np.less_equal(linear, (1 + GAMUT_SLACK) * _TOP, out=more)
         flags[0] &= flags[1]
-        flags[0] &= flags[2]
-        return flags[0]
+        inside: Array = flags[0]
+        inside &= flags[2]
+        return inside
 
     def _encode(self, n: int, out: Array) -> None:
         """Write n pixels of linear RGB as sRGB of the type of `out`."""
@@ -184,7 +183,7 @@ def _root(
     spare: Float32[Array, " n"],
     index: Int[Array, " n"],
 ) -> None:
-    """The cube root of Y/Yn, as CIE Lab takes it, (L* + 16) / 116, into `out`; the rest is room to work in."""
+    """The cube root of Y/Yn, as CIE Lab takes it, (L* + 16) / 116, into `out`; the rest is to work in."""
     h, w = rgb.shape[:2]
     if rgb.dtype.kind == "u":
         if rgb.strides[2] == 0:
@@ -229,4 +228,4 @@ def _level_of_linear() -> Shaped[Array, " 65536"]:
     """The 8-bit sRGB level of linear light, cut to whole numbers of which `_TOP` is 1."""
     x = np.minimum((np.arange(2**16) + 0.5) / _TOP, 1)
     curve = np.where(x > 0.0031308, 1.055 * x ** (1 / 2.4) - 0.055, 12.92 * x)
-    return np.rint(255 * curve).astype(np.uint8)
+    return np.asarray(np.rint(255 * curve), np.uint8)

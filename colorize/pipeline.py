@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -27,6 +26,7 @@ _AHEAD = 8  # pictures to a thread that may be done before the one whose turn it
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+@runtime_checkable  # for the tests, which check types
 class Predictor(Protocol):
     """What colours pictures of the network's size: a `Colorizer`, or anything with these."""
 
@@ -149,7 +149,8 @@ class _Together:
 
     def __call__(self, small: Float32[Array, "h w"]) -> Float32[Array, "2 h2 w2"]:
         if self.predictor.batch == 1:
-            return self._predict(small[None])[0]
+            alone: Array = self._predict(small[None])[0]
+            return alone
         mine: _Waiting = (small, Future())
         with self._list:
             self._waiting.append(mine)

@@ -1,15 +1,19 @@
 """How the network's coarse ab comes to a picture's own size."""
 
+import functools
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+_KEPT = 16  # tables of weights for the sizes seen last: the pictures of a folder are often alike
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+@functools.lru_cache(_KEPT)
 def cubic_weights(pixels: int, step: float, size: int) -> Float32[Array, "{pixels} {size}"]:
-    """How much each of `size` coarse pixels counts for each of `pixels` fine ones, `step` coarse pixels apart.
+    """How much each of `size` coarse pixels counts for each of the fine ones, `step` coarse pixels apart.
 
     Cubic convolution, widened where the fine grid is the coarser one, with pixels as areas: Pillow's bicubic,
     so that what `images.resize` took from a place comes back to it.

@@ -90,14 +90,16 @@ def _box_means(pixels: UInt[Array, "h w c"], side: int) -> UInt8[Array, "h2 w2 c
     total = np.uint16 if most * side < 2**16 else np.uint32
     down, right = -(-h // side), -(-w // side)
     rows = np.zeros((down, right * side, channels), total)
-    for y in range(down):
-        np.sum(pixels[y * side : (y + 1) * side], axis=0, dtype=total, out=rows[y, :w])
+    for y in range(side):
+        whole = pixels[y::side]
+        rows[: len(whole), :w] += whole
     sums = np.zeros((down, right, channels), np.uint32)
     for x in range(side):
         sums += rows[:, x::side]
     high = np.minimum(side, h - side * np.arange(down))
     wide = np.minimum(side, w - side * np.arange(right))
-    return np.rint(sums / (high[:, None, None] * wide[:, None] * (most // 255))).astype(np.uint8)
+    means = sums / (high[:, None, None] * wide[:, None] * (most // 255))
+    return np.asarray(np.rint(means), np.uint8)
 
 
 def in_strips(function: Callable[[Array], Array], pixels: Array) -> Array:

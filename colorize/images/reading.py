@@ -53,6 +53,7 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {  # EXIF orientation -> how to 
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: np.rot90(p),
 }
+_SMALL = 4_000_000  # pixels that are copied once more for speed
 _warning_filters = threading.Lock()  # they belong to the process, and pictures are read in several threads
 
 
@@ -237,8 +238,10 @@ def _from_pillow(image: Image.Image, lossless: bool = True) -> Picture:
 
 
 def _to_array(image: Image.Image) -> UInt8[Array, "h w c"]:
-    """Like `np.asarray`, which would for a moment hold the pixels three times over."""
+    """Like `np.asarray`, which would for a moment hold the pixels of a large picture three times over."""
     w, h = image.size
+    if w * h <= _SMALL:
+        return np.asarray(image).reshape(h, w, -1)
     pixels = np.empty((h, w, len(image.getbands())), np.uint8)
     rows = max(1, 2**20 // w)
     for top in range(0, h, rows):
