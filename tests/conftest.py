@@ -58,3 +58,28 @@ def digits(tmp_path: Path) -> Path:
         idx(tmp_path, f"{split}-images-idx3-ubyte", images)
         idx(tmp_path, f"{split}-labels-idx1-ubyte", labels)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.pictures import tiny_colorizer  # not before the hook is in place
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    tiny_colorizer().save(path)
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder: x/a.jpg, y/a.jpg, y/A.jpg, a.gif, a.png, done.jpg and done-color.jpg."""
+    from tests.pictures import good_files
+
+    monkeypatch.chdir(tmp_path)
+    files = good_files()
+    for folder in ("x", "y"):
+        Path(folder).mkdir()
+        Path(folder, "a.jpg").write_bytes(files["rgb.jpg"])
+    for name in ("y/A.jpg", "a.gif", "a.png", "done.jpg", "done-color.jpg"):
+        kind = {".jpg": "rgb.jpg", ".gif": "palette.gif", ".png": "rgb.png"}[Path(name).suffix]
+        Path(name).write_bytes(files[kind])
+    return tmp_path
