@@ -1,5 +1,8 @@
 """Class rebalancing when colours are decoded instead of in training: one network for every taste."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,3 +31,8 @@ def vivid_offset(
     """
     rebalanced = rebalancing_weights(prior.float(), REBALANCED).log()
     return vividness * rebalanced - rebalancing_weights(prior.float(), trained_lambda).log()
+
+
+def trained_lambda(training: Mapping[str, Any]) -> float:
+    """The lambda that weights were trained with, of the facts in their file; without any, 1: no rebalancing."""
+    return float(training.get("settings", {}).get("loss", {}).get("lambda", 1.0))
