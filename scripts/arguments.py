@@ -1,5 +1,6 @@
 """key=value arguments of the scripts, checked against their defaults."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,10 +21,13 @@ def arguments(usage: str | None, **defaults: Any) -> Any:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage)
         raise SystemExit(0)
+    words = sys.argv[1:]
+    if "data" in defaults:  # one setting here, called as train.py does or for short
+        words = [re.sub(r"^data\.root=", "data=", word) for word in words]
     try:
         settings = OmegaConf.create(defaults)
         OmegaConf.set_struct(settings, True)
-        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(sys.argv[1:]))
+        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(words))
         missing = OmegaConf.missing_keys(settings)
     except (OmegaConfBaseException, ValueError):
         missing = set()
