@@ -18,6 +18,7 @@ from colorize.evaluation import Batch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pixels = UInt8[Array, "h w 3"]
+Cut = UInt8[Array, "h2 w2 3"]
 T = TypeVar("T")
 BATCH = 32  # photographs of one size that are measured together, unless they are large
 
@@ -34,18 +35,18 @@ class Protocol(NamedTuple):
     own_grid: bool = False
 
 
-def center_square(rgb: Pixels, side: int) -> Pixels:
+def center_square(rgb: Pixels, side: int) -> Cut:
     """The middle of a picture whose sides are at least that long."""
     top, left = ((length - side) // 2 for length in rgb.shape[:2])
     return rgb[top : top + side, left : left + side]
 
 
-def squeezed(rgb: Pixels, side: int) -> Pixels:
+def squeezed(rgb: Pixels, side: int) -> Cut:
     """A square of the whole picture, whatever its aspect; bicubic."""
     return np.asarray(Image.fromarray(rgb).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def same_aspect(output: Pixels, original: Pixels) -> bool:
+def same_aspect(output: Cut, original: Pixels) -> bool:
     """Whether one could be the other scaled, but for 2 %."""
     (h, w), (h2, w2) = output.shape[:2], original.shape[:2]
     return abs(h * w2 / (w * h2) - 1) <= 0.02
