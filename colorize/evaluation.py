@@ -209,7 +209,7 @@ def _on_grid(ab: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(ab.shape[2:]) == tuple(size):
         return ab
     if ab.shape[2] > size[0]:
-        return torch.nn.functional.adaptive_avg_pool2d(ab, tuple(size))
+        return torch.nn.functional.adaptive_avg_pool2d(ab, (size[0], size[1]))
     return _bicubic(ab, size)
 
 

@@ -159,7 +159,8 @@ def test_colouring_at_another_size_equals_the_tool() -> None:
     colorizer.image_size = 16
     rgb = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), size=(48, 48), mode="bicubic").clamp(0, 1)
     decodings = {"a": Decoding(0.38)}
-    ab = resized_colorers(colorizer.network, colorizer.bins, decodings, 16)(rgb_to_lab(rgb))["a"]
+    with torch.inference_mode():
+        ab = resized_colorers(colorizer.network, colorizer.bins, decodings, 16)(rgb_to_lab(rgb))["a"]
     ours = lab_to_rgb(torch.cat((rgb_to_lab(rgb)[:, :1], ab), dim=1))[0].movedim(0, -1).numpy()
     theirs = colorizer(rgb[0].movedim(0, -1).numpy(), temperature=0.38)
     # The tool scales sRGB of 8 bits, and this its lightness: nearly the same.
