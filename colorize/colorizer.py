@@ -267,7 +267,7 @@ class Colorizer:
                 prior=prior,
                 bins_info=info,
                 training=about["training"],
-                vividness=about.get("vividness"),  # files of before these settings have none of them
+                vividness=about.get("vividness"),  # older files have none of these
                 guide=float(about.get("guide", 0.0)),
                 flip=bool(about.get("flip", False)),
             )
