@@ -36,7 +36,8 @@ def main() -> None:
     squares = (held.center_squares(w, colorizer.image_size) for w in torch.arange(len(held)).split(32))
     assert colorizer.prior is not None  # without it there is no offset
     result = scores(colorizer.network, colorizer.bins, colorizer.prior, decodings, squares, bool(args.flip))
-    gray, chosen = result.pop("gray"), best(result | {"gray": result["gray"]}, args.below_gray)
+    chosen = best(result, args.below_gray)
+    gray = result.pop("gray")
     table = Table("", "AuC %", "AuC rebalanced %", "chroma", title=f"{args.weights} on {args.data}")
     order = sorted(result, key=lambda name: -result[name].auc_rebalanced)
     for name in ["gray", *([chosen] if chosen else []), *order[: args.rows]]:
