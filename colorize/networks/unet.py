@@ -104,7 +104,7 @@ class UNet(Network):
         for module in self.modules():
             if isinstance(module, Block | Pool | Attention):
                 nn.init.zeros_(module.out.weight)  # starts as the identity
-        nn.init.normal_(self.head[-1].weight, std=0.1 / self.head[-1].in_channels ** 0.5)
+        nn.init.normal_(last.weight, std=0.1 / last.in_channels**0.5)
 
 
 class Plain(nn.Module):
