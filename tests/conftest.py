@@ -1,6 +1,7 @@
 """Shapes in the package's type hints are checked at every call while tests run."""
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import torch
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  the hook looks it up by name
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
 
 _hook = install_import_hook("colorize", "tests.typecheck.check")
 
