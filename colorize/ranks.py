@@ -52,7 +52,7 @@ def together(trainer: "lightning.Trainer", run_dir: Path) -> Iterator[None]:
             launcher.kill(signal.SIGKILL)  # they would wait for this process in vain
         raise
     finally:
-        if not under_torchrun() and torch.distributed.is_initialized():
+        if torch.distributed.is_initialized():  # what follows is one process's own
             torch.distributed.destroy_process_group()
         for name in set(os.environ) - set(before):
             del os.environ[name]

@@ -58,20 +58,31 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     if is_first():
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+    started = time.perf_counter()
     try:
         with together(trainer, run_dir):
-            return _train_together(cfg, settings, trainer, data, run_dir)
+            module, best_path = _fit(cfg, settings, trainer, data, run_dir)
     except Stopped as stopped:
         if is_first():
             print(f"stopped by {stopped}", file=sys.stderr)
         raise SystemExit(stopped.status) from None
+    if not is_first():
+        return {}
+    seconds = time.perf_counter() - started
+    best = torch.load(best_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(best["state_dict"])
+    module.eval()
+    return report(trainer, module, data, settings, run_dir, step=best["global_step"], seconds=seconds)
 
 
-def _train_together(
+def _fit(
     cfg: DictConfig, settings: dict[str, Any], trainer: lightning.Trainer, data: PhotoData, run_dir: Path
-) -> Results:
-    """What all processes of a run do; the first alone writes, speaks and returns results."""
-    started = time.perf_counter()
+) -> tuple[ColorizationModule, str]:
+    """What all processes of a run do together, of which the first alone writes and speaks.
+
+    Returns:
+        The module as it is at the end; the checkpoint of its best weights.
+    """
     console = Console(quiet=not is_first())
     checkpoint = cast(BestCheckpoint, trainer.checkpoint_callback)
     checkpoint.resume = trainer.strategy.broadcast(settings["trainer"]["resume"])
@@ -96,18 +107,11 @@ def _train_together(
     judged_by = [data.fingerprint("val"), cfg.data.image_size, settings["loss"]]
     checkpoint.judged_by = hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()
     trainer.fit(module, data, ckpt_path=checkpoint.resume, weights_only=True)
-    seconds = time.perf_counter() - started
-
     best_path = checkpoint.best_model_path
     if not best_path:  # epochs or minutes ran out before the first validation
         best_path = str(run_dir / "checkpoints" / "last.ckpt")
         trainer.save_checkpoint(best_path)
-    if not is_first():
-        return {}
-    best = torch.load(best_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(best["state_dict"])
-    module.eval()
-    return report(trainer, module, data, settings, run_dir, step=best["global_step"], seconds=seconds)
+    return module, best_path
 
 
 def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) -> tuple[Bins, Tensor]:
