@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from colorize.bins import annealed_mean
-from colorize.clock import NETWORK, matrix_rate, network_flops
+from colorize.clock import NETWORK, matrix_rate, network_flops, precision_dtype
 from colorize.color import lab_to_rgb, rgb_to_lab
 from colorize.module import ColorizationModule, upsample
 from colorize.plane import draw_bins
@@ -109,8 +109,7 @@ class Throughput(Callback):
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, ColorizationModule)
         self.flops = network_flops(pl_module.network, len(pl_module.bins), pl_module.window)
-        dtypes = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-        self.dtype = dtypes.get(str(trainer.precision), torch.float32)
+        self.dtype = precision_dtype(str(trainer.precision))
         self.matrix_rate = matrix_rate(trainer.strategy.root_device, self.dtype, torch.get_num_threads())
         self.devices = trainer.world_size
         self._windows = 0

@@ -63,6 +63,11 @@ def network_flops(network: Network, bins: int, window: int) -> int:
     return int(counter.get_total_flops())
 
 
+def precision_dtype(precision: str) -> torch.dtype:
+    """What the network computes in under a `trainer.precision`."""
+    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision, torch.float32)
+
+
 @functools.cache  # for each number of threads, since a CPU's rate depends on it
 def matrix_rate(device: torch.device, dtype: torch.dtype, threads: int) -> float:
     """Operations a second in the product of two square matrices: the most that can be expected of a network

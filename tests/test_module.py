@@ -20,7 +20,9 @@ from colorize.optimization import Optimization
 from colorize.regularizers import Penalty, Regularizer
 from tests.runs import run, small_module
 
-ALL_AUGMENTATION = dict.fromkeys(("flip", "scale", "translate", "rotate", "rotate90", "gamma", "contrast", "grain", "blur"), 0.3)
+ALL_AUGMENTATION = dict.fromkeys(
+    ("flip", "scale", "translate", "rotate", "rotate90", "gamma", "contrast", "grain", "blur"), 0.3
+)
 
 
 def test_overfits_one_batch_to_near_zero_loss() -> None:
