@@ -35,7 +35,7 @@ class StepTiming:
         alone: the network's forward and backward on the same batches, nothing else in between.
         batch: windows in a step.
         flops: of the network for one step.
-        matrix_rate: floating-point operations a second that this device reaches in products of square matrices.
+        matrix_rate: floating-point operations a second of this device in products of square matrices.
     """
 
     parts: dict[str, float]
