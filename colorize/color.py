@@ -1,7 +1,6 @@
 """sRGB <-> CIE Lab on tensors, and how colours outside sRGB are brought back inside.
 
-Lab here is CIE 1976 L*a*b* for the D65 white of the 2 degree observer; the constants are the six-digit ones
-that scikit-image uses, so that both agree to rounding.
+Lab here is CIE 1976 L*a*b* for the D65 white of the 2 degree observer; cielab.py has its constants.
 """
 
 import itertools
@@ -10,18 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-WHITE_XYZ = (0.95047, 1.0, 1.08883)  # D65, 2 degree observer, Y = 1
-XYZ_FROM_RGB = (
-    (0.412453, 0.357580, 0.180423),
-    (0.212671, 0.715160, 0.072169),
-    (0.019334, 0.119193, 0.950227),
-)
-EPSILON = 0.008856  # below it the cube root of CIE Lab turns linear, 7.787 t + 16/116
-SLOPE = 7.787
-_F_TOE = 0.2068966  # the cube root of CIE Lab at EPSILON
+from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
+
 _SRGB_TOE, _LINEAR_TOE = 0.04045, 0.0031308  # below them the sRGB curve is a line
 _STRIP = 1 << 17  # pixels that are converted at a time on a CPU
-GAMUT_STEPS = 10  # bisection steps of `lab_to_rgb`: chroma to 2^-10 of itself, a tenth of an ab unit
 
 _xyz_from_rgb = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64)
 _white = torch.tensor(WHITE_XYZ, dtype=torch.float64)
@@ -143,8 +134,7 @@ def _scale_into_gamut(linear: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
     Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds the edge; only the pixels outside
     are touched.
     """
-    slack = 1e-5  # rounding of white and of the primaries is no reason to search; clamping takes care of it
-    outside = (linear.amin(dim=-3) < -slack) | (linear.amax(dim=-3) > 1 + slack)
+    outside = (linear.amin(dim=-3) < -GAMUT_SLACK) | (linear.amax(dim=-3) > 1 + GAMUT_SLACK)
     if not outside.any():
         return linear
     flat_l, flat_ab = (x.movedim(-3, -1)[outside].T[:, :, None] for x in (lightness, ab))  # (1 | 2) n 1
@@ -153,7 +143,7 @@ def _scale_into_gamut(linear: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
     for _ in range(GAMUT_STEPS):
         middle = (low + high) / 2
         candidate = _lab_to_linear(flat_l, flat_ab * middle)
-        inside = ((candidate >= -slack) & (candidate <= 1 + slack)).all(dim=0, keepdim=True)
+        inside = ((candidate >= -GAMUT_SLACK) & (candidate <= 1 + GAMUT_SLACK)).all(dim=0, keepdim=True)
         low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     fitted = linear.movedim(-3, -1).clone()
     fitted[outside] = _lab_to_linear(flat_l, flat_ab * low)[:, :, 0].T
@@ -164,8 +154,8 @@ def _lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:
     """Linear RGB of L* (..., 1, h, w) and a*, b* (..., 2, h, w); beyond [0, 1] for colours outside sRGB."""
     fy = (lightness + 16) / 116
     f = torch.cat((fy + ab[..., :1, :, :] / 500, fy, fy - ab[..., 1:, :, :] / 200), dim=-3)
-    toe = (f.clamp(max=_F_TOE) - _F_TOE).mul_(1 / SLOPE)
-    return _mix(_rgb_from_white_scaled, f.clamp(min=_F_TOE) ** 3 + toe)
+    toe = (f.clamp(max=KNEE) - KNEE).mul_(1 / SLOPE)
+    return _mix(_rgb_from_white_scaled, f.clamp(min=KNEE) ** 3 + toe)
 
 
 def _compress(t: Tensor) -> Tensor:
