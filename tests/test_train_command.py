@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from colorize.configuration import run
 from tests.runs import QUICK, ROOT
@@ -60,3 +61,12 @@ def test_a_process_beside_the_first_makes_no_folder(
         assert run() > 0
     assert capsys.readouterr() == ("", ""), "the first process says what is wrong"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["cores", "slurm", "ray_cluster"])
+def test_launchers_of_sweeps_compose(name: str) -> None:
+    plugin = {"cores": "joblib", "slurm": "submitit", "ray_cluster": "ray"}[name]
+    pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher")
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        cfg = compose("train", [f"hydra/launcher={name}"], return_hydra_config=True)
+    assert plugin in cfg.hydra.launcher._target_
