@@ -1,6 +1,7 @@
 """Several processes that train together."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
