@@ -21,14 +21,11 @@ SAME = ["network.batch_norm=false", "data.augment.flip=0", "trainer.max_steps=3"
 def test_two_processes_equal_one_with_the_same_global_batch(tmp_path: Path) -> None:
     """Under torchrun; they leave one folder with one set of results. Their sums are of other order: 1e-5."""
     sample = f"data.root={ROOT / 'data/sample'}"
-    torchrun = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        str(ROOT / "train.py"),
-    ]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    torchrun = ["-m", "torch.distributed.run", "--master-addr", "127.0.0.1", "--master-port", port]
+    torchrun += ["--nproc-per-node", "2", str(ROOT / "train.py")]
     done = subprocess.run(
         [sys.executable, *torchrun, *QUICK, sample, *SAME, "data.batch_size=4"],
         cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
