@@ -139,7 +139,7 @@ class _NetworkAlone(Callback):
             if gradient is None:
                 gradient = torch.ones_like(logits)
             if timed:
-                logits.backward(gradient)
+                torch.autograd.backward(logits, gradient)
                 _wait_for(pl_module.device)
                 self.seconds.append(time.perf_counter() - started)
         pl_module.zero_grad()
