@@ -11,7 +11,7 @@ from torch import Tensor
 
 from colorize.bins import Bins
 from colorize.color import lab_to_rgb, rgb_to_lab
-from colorize.decoding import Decoding, decode, flip_averaged
+from colorize.decoding import Decoding, decode
 from colorize.metrics import AreaUnderCurve, auc_weights, colorfulness, psnr
 from colorize.networks import Network
 
@@ -27,16 +27,16 @@ Colorers = Callable[[Float[Tensor, "b 3 h w"]], dict[str, Float[Tensor, "b 2 h w
 
 
 def network_colorers(
-    network: Network, bins: Bins, decodings: Mapping[str, Decoding | tuple[float, float]], flip: bool = False
+    network: Network, bins: Bins, decodings: Mapping[str, Decoding | tuple[float, float]]
 ) -> Colorers:
     """Colour by a network, which runs once for all decodings: name -> `Decoding`, or its temperature and
-    saturation. With `flip`, logits are averaged with those of the mirror image.
+    saturation.
     """
     from colorize.module import upsample
 
     def color(lab: Tensor) -> dict[str, Tensor]:
         lightness = lab[:, :1]
-        logits = flip_averaged(network, lightness) if flip else network.predict(lightness)
+        logits = network.predict(lightness)
         return {
             name: upsample(decode(logits, lightness, bins.centers, Decoding(*how), network.stride), lab)
             for name, how in decodings.items()

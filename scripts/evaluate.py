@@ -1,5 +1,5 @@
 """python -m scripts.evaluate data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                           [saturation=[S,..]] [vividness=[V,..]] [guide=[C,..]] [flip=true|false]
+                           [saturation=[S,..]] [vividness=[V,..]] [guide=[C,..]]
 
 Metrics of weights over photographs (their middle squares at the weights' image size), beside gray, the
 training photographs' mean colour and the original; a row for each temperature, saturation, vividness and
@@ -23,7 +23,7 @@ from scripts.arguments import MISSING, arguments, numbers, paths, run
 
 def main() -> None:
     args = arguments(__doc__, weights="conv8", data=MISSING, temperature=[], saturation=[],
-                     vividness=[], guide=[], flip=None)  # fmt: skip
+                     vividness=[], guide=[])  # fmt: skip
     ts, ss, vs, gs = (numbers(k, args[k]) for k in ("temperature", "saturation", "vividness", "guide"))
     found = find_photos(paths("data", args.data), "data")
     colorizer = Colorizer.load(str(args.weights))
@@ -42,9 +42,8 @@ def main() -> None:
         for v in vs or [colorizer.vividness]
         for g in gs or [colorizer.guide]
     }
-    flip = colorizer.flip if args.flip is None else bool(args.flip)
     colorers = [
-        network_colorers(colorizer.network, colorizer.bins, decodings, flip),
+        network_colorers(colorizer.network, colorizer.bins, decodings),
         baselines(colorizer.bins, colorizer.prior),
     ]
     title = f"{args.weights} on {len(held)} photographs of {args.data}"
