@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorize import __version__
+from colorize.released import DEFAULT
 
 if TYPE_CHECKING:
     from colorize.pipeline import Outcome, Predictor
@@ -78,7 +79,12 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
     add("-o", "--output", type=_path, metavar="DIR", help="write into DIR, keeping the structure of folders")
-    add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
+    add(
+        "--weights",
+        default=DEFAULT,
+        metavar="NAME",
+        help=f"released weights or a file (default: {DEFAULT})",
+    )
     add(
         "--temperature",
         type=_factor,

@@ -15,7 +15,7 @@ from colorize import arrays
 from colorize.bins import Bins
 from colorize.decoding import Decoding, decode
 from colorize.networks import Network, make_network
-from colorize.released import find_weights
+from colorize.released import DEFAULT, find_weights
 from colorize.vividness import trained_lambda, vivid_offset
 from colorize.weights_file import load_network, read_weights, write_weights
 
@@ -230,7 +230,7 @@ class Colorizer:
 
     @classmethod
     def load(
-        cls, name_or_file: str | os.PathLike[str] = "conv8", device: str | torch.device = "auto"
+        cls, name_or_file: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "auto"
     ) -> "Colorizer":
         """Load released weights by their name, or a weights file. Nothing in it is run.
 

@@ -1,5 +1,5 @@
 """python -m scripts.choose data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                         [vividness=[V,..]] [saturation=[S,..]] [guide=C] [below_gray=0.5]
+                         [vividness=[V,..]] [saturation=[S,..]] [guide=C] [below_gray=0]
                          [rows=10]
 
 Temperature, vividness and saturation for weights, by validation photographs: of all combinations the one with
@@ -22,8 +22,8 @@ from scripts.arguments import MISSING, arguments, numbers, paths, run
 
 def main() -> None:
     args = arguments(
-        __doc__, weights="conv8", data=MISSING, temperature=[0.25, 0.38, 0.6, 1], saturation=[0.8, 1, 1.2],
-        vividness=[0, 0.25, 0.5, 0.75, 1], guide=0.0, below_gray=0.5, rows=10,
+        __doc__, weights="unet", data=MISSING, temperature=[0.25, 0.38, 0.6, 1], saturation=[0.8, 1, 1.2],
+        vividness=[0, 0.25, 0.5, 0.75, 1], guide=0.0, below_gray=0, rows=10,
     )  # fmt: skip
     ts, vs, ss = (numbers(key, args[key]) for key in ("temperature", "vividness", "saturation"))
     found = find_photos(paths("data", args.data), "data")
