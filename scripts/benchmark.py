@@ -12,8 +12,8 @@ from rich.table import Table
 
 from colorize import benchmarks
 from colorize.data.decoding import BrokenFiles, decode_all
+from colorize.data.held import HeldPhotos
 from colorize.data.sources import find_photos
-from colorize.data.windows import HeldPhotos
 from scripts.arguments import arguments, paths, run
 
 
