@@ -1,7 +1,9 @@
 """Shapes in the package's type hints are checked at every call while tests run."""
 
 import gzip
+import io
 import struct
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  the hook looks it up by name
+from tests.photos import save_photo
 
 _hook = install_import_hook("colorize", "tests.typecheck.check")
 
@@ -48,4 +51,26 @@ def digits(tmp_path: Path) -> Path:
         images[torch.arange(n), 2 * labels + 4] += 120
         idx(tmp_path, f"{split}-images-idx3-ubyte", images)
         idx(tmp_path, f"{split}-labels-idx1-ubyte", labels)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten photographs in two classes, upper-case suffixes and other files among them."""
+    root = tmp_path / "photos"
+    for i in range(10):
+        save_photo(root / ("sea" if i % 2 else "wood") / f"{i}.{'PNG' if i == 3 else 'png'}", i)
+    (root / "notes.txt").write_text("not a photograph")
+    return root
+
+
+@pytest.fixture
+def shards(folder: Path, tmp_path: Path) -> Path:
+    """The same ten photographs in two shards."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".png")
+    for number, part in enumerate((files[:6], files[6:])):
+        with tarfile.open(tmp_path / f"set-{number:03d}.tar", "w") as tar:
+            for file in part:
+                tar.add(file, arcname=file.name)
+            tar.addfile(tarfile.TarInfo("readme.txt"), io.BytesIO())
     return tmp_path

@@ -65,8 +65,7 @@ def _read(index: Path) -> list[tuple[str, int, int]] | None:
     digest, _, body = index.read_bytes().partition(b"\n")
     if digest.decode(errors="replace") != _digest(body):
         return None
-    members: list[tuple[str, int, int]] = json.loads(body)
-    return members
+    return [(name, size, offset) for name, size, offset in json.loads(body)]
 
 
 def _digest(content: bytes) -> str:

@@ -13,7 +13,7 @@ from colorize.data.decoding import BrokenFiles, decode
 from colorize.data.held import HeldPhotos
 from colorize.data.photo import Photo
 
-Key = tuple[Int[Tensor, " b"], Float[Tensor, "b 2"] | None]
+Key = tuple[Int[Tensor, " _"], Float[Tensor, "_ 2"] | None]
 """Which photographs, and where their windows lie (see `HeldPhotos.windows`); None for the middle."""
 
 
