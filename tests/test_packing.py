@@ -1,5 +1,6 @@
 """python -m scripts.pack: shards that WebDataset and training read, the same at every run, restartable."""
 
+import gc
 import importlib
 import json
 import signal
@@ -61,12 +62,14 @@ def test_the_command_writes_shards_that_can_be_trained_on(
         assert message in line
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # WebDataset leaves them to the collector
 def test_webdataset_reads_the_same_samples(folder: Path, tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     save_photo(folder / "sea" / "a.b.png", 77)
     Image.new("RGB", (30, 30), "red").save(folder / "sea" / "1.jpg")  # beside 1.png
     shards = packed(folder, tmp_path / "set", photographs=5)
     samples = list(webdataset.WebDataset([str(shard) for shard in shards], shardshuffle=False))
+    gc.collect()
     by_key = {sample["__key__"]: sample for sample in samples}
     assert len(samples) == len(by_key) == 12
     assert by_key["wood/4"]["png"] == (folder / "wood" / "4.png").read_bytes()

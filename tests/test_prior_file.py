@@ -1,4 +1,4 @@
-"""python -m scripts.prior and loss.prior: the same prior as training's own, refused where it is of other bins."""
+"""python -m scripts.prior and loss.prior: the prior of a training run, refused where it is of other bins."""
 
 import importlib
 import sys
@@ -54,23 +54,12 @@ def test_the_script_counts_what_a_training_run_counts(counted: Path, tmp_path: P
 def test_a_prior_of_other_bins_is_refused_in_one_line(counted: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(counted.read_bytes()[:-5])
+    data, step = "loss.bins.source=data", "loss.bins.step=20"
     for words, message in (
-        (
-            ["loss.bins.step=20"],
-            r"counted with loss\.bins\.source=data; this run has loss\.bins\.source=srgb",
-        ),
-        (
-            ["loss.bins.source=data"],
-            r"counted with loss\.bins\.step=20(\.0)?; this run has loss\.bins\.step=10",
-        ),
-        (
-            ["loss.smoothing=none", "loss.bins.source=data", "loss.bins.step=20"],
-            r"has loss\.smoothing=none; give",
-        ),
-        (
-            [f"loss.prior={tmp_path}/nowhere"],
-            "there is no file .*nowhere; python -m scripts.prior writes one",
-        ),
+        ([step], r"counted with loss\.bins\.source=data; this run has loss\.bins\.source=srgb"),
+        ([data], r"counted with loss\.bins\.step=20(\.0)?; this run has loss\.bins\.step=10"),
+        ([data, step, "loss.smoothing=none"], r"this run has loss\.smoothing=none; give"),
+        ([f"loss.prior={tmp_path}/nowhere"], "no file .*nowhere; python -m scripts.prior writes one"),
         ([f"loss.prior={broken}"], "is damaged or no file of a prior"),
         (["loss.prior=5"], "loss.prior takes the path of a file, got 5"),
     ):
@@ -98,15 +87,12 @@ def test_wrong_arguments_are_one_line(
         ("data=data/sample/val out=x.pt", "out must end in .safetensors"),
         ("data=data/sample/val smoothing=box", "loss.smoothing must be one of gaussian, none"),
         ("data=data/sample/val image_size=0", "data.image_size must be from 1 to 8192"),
-        (
-            f"data=data/sample/val out={tmp_path}/x.safetensors bins.source=zhang313 bins.step=5",
-            "have step 10",
-        ),
+        ("data=data/sample/val bins.source=zhang313 bins.step=5", "have step 10"),
         ("data=data/sample/val bins.colour=1", "takes data=, "),
         ("image_size=32", "needs data"),
     ):
         with pytest.raises(SystemExit) as stopped:
-            script(monkeypatch, *words.split())
+            script(monkeypatch, f"out={tmp_path}/x.safetensors", *words.split())
         assert stopped.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line

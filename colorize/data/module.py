@@ -159,13 +159,11 @@ class PhotoData(lightning.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """How far the epoch is, for a checkpoint: a resumed run goes on with what it has not yet shown."""
-        if self.order is None or self.trainer is None:
+        if self.order is None:
             return {}
-        shown = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        ended = shown >= len(self.order)
         return {
-            "epoch": self.order.current + ended,
-            "batches": 0 if ended else shown,
+            "epoch": self.order.epoch,
+            "batches": self.order.shown,
             "order": self._order_of(self.order),
         }
 
@@ -177,9 +175,9 @@ class PhotoData(lightning.LightningDataModule):
         """Begin where the checkpoint ended, if there is one."""
         if not self.resumed:
             return
-        order.epoch = order.current = self.resumed["epoch"]
+        order.epoch = self.resumed["epoch"]
         if self.resumed["order"] == self._order_of(order):
-            order.skip = self.resumed["batches"]
+            order.shown = self.resumed["batches"]
         elif self.resumed["batches"]:
             print(
                 "warning: the run before ended within an epoch and had other photographs, batches or "

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from colorize.data.decoding import BrokenFiles, decode
 from colorize.data.held import HeldPhotos
 from colorize.data.photo import Photo
+from colorize.data.windows import EpochOrder
 
 Key = tuple[Int[Tensor, " _"], Float[Tensor, "_ 2"] | None]
 """Which photographs, and where their windows lie (see `HeldPhotos.windows`); None for the middle."""
@@ -46,7 +47,7 @@ class StreamedBatches:
         workers: int,
         persistent: bool = False,
     ) -> None:
-        self.photos, self.broken = photos, broken
+        self.photos, self.keys, self.broken = photos, keys, broken
         self.loader: DataLoader[tuple[Tensor | None, dict[int, str]]] = DataLoader(
             _Decoder(photos, image_size, side, min(len(photos), broken.allowed + 1)),
             batch_size=None,  # a key is a batch
@@ -66,6 +67,8 @@ class StreamedBatches:
                 self.broken.add(self.photos[i], reason)
             if windows is None:
                 raise ValueError(f"none of the {len(self.photos)} photographs could be read")
+            if isinstance(self.keys, EpochOrder):
+                self.keys.advance()
             yield windows
 
 

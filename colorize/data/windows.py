@@ -12,11 +12,12 @@ POOL = 16  # blocks that are mixed with each other
 
 
 class EpochOrder:
-    """One epoch at each iteration, shuffled: which photographs (b) make a batch, where their windows lie (b,
-    2).
+    """An epoch in batches, shuffled: at each iteration which photographs (b) make a batch and where their
+    windows lie (b, 2), from the first batch of the epoch that was not shown.
 
-    Both depend on the seed and the epoch alone, so that an epoch can be begun in its middle. Batch k of all
-    ranks together is the k-th stretch of batch_size * world_size windows of the epoch; `rank` takes every
+    It counts what `advance` says was shown, since batches may be prepared that nobody comes to see. The order
+    depends on the seed and the epoch alone, so that an epoch can be begun in its middle. Batch k of all ranks
+    together is the k-th stretch of batch_size * world_size windows of the epoch; `rank` takes every
     world_size-th of them. An epoch has as many batches as are whole; the windows that are left over, fewer
     than one batch of all ranks, are not shown in this epoch. Where there are too few for a single one,
     batches are as much smaller.
@@ -27,7 +28,7 @@ class EpochOrder:
         repeats: windows of each photograph in an epoch.
         seed, epoch: of the order.
         rank, world_size: of this process among those that share the epoch.
-        skip: batches of the first epoch that are left out: those that a run before has shown.
+        shown: batches of that epoch that are over already.
         block: 0 shuffles all photographs. Else it is a number of photographs: stretches of as many, in the
             order in which they lie on disk, are shuffled, and then the photographs within each 16 stretches,
             so that only these need to be read at a time.
@@ -46,7 +47,7 @@ class EpochOrder:
         epoch: int = 0,
         rank: int = 0,
         world_size: int = 1,
-        skip: int = 0,
+        shown: int = 0,
         block: int = 0,
         ahead: Callable[[Int[Tensor, " n"]], None] | None = None,
     ) -> None:
@@ -54,16 +55,14 @@ class EpochOrder:
             raise ValueError(f"{photos} photographs to train on are too few for {world_size} processes")
         self.photos, self.repeats, self.seed, self.epoch = photos, repeats, seed, epoch
         self.batch_size = min(batch_size, photos * repeats // world_size)
-        self.rank, self.world_size, self.skip, self.block, self.ahead = rank, world_size, skip, block, ahead
-        self.current = epoch  # the one that is being shown
+        self.rank, self.world_size, self.shown, self.block, self.ahead = rank, world_size, shown, block, ahead
 
     def __len__(self) -> int:
         return self.photos * self.repeats // self.world_size // self.batch_size
 
     def __iter__(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b 2"]]]:
-        self.current = self.epoch
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.current)
-        first, self.skip, self.epoch = self.skip, 0, self.epoch + 1
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        first = self.shown
         order = torch.cat([self._shuffled(generator) for _ in range(self.repeats)])
         position = torch.rand(len(order), 2, generator=generator)
         step = self.batch_size * self.world_size
@@ -76,6 +75,12 @@ class EpochOrder:
             mine = slice(start + self.rank, start + step, self.world_size)
             yield order[mine], position[mine]
 
+    def advance(self) -> None:
+        """One more batch was shown; after the last one the next epoch begins."""
+        self.shown += 1
+        if self.shown == len(self):
+            self.epoch, self.shown = self.epoch + 1, 0
+
     def _shuffled(self, generator: torch.Generator) -> Int[Tensor, " n"]:
         if not self.block:
             return torch.randperm(self.photos, generator=generator)
@@ -86,7 +91,9 @@ class EpochOrder:
 
 
 class HeldWindows:
-    """Random windows of held photographs in uint8 batches (b, 3, side, side), an epoch at each iteration."""
+    """Random windows of held photographs in uint8 batches (b, 3, side, side): an epoch at each iteration, or
+    the rest of one that was given up.
+    """
 
     def __init__(self, photos: HeldPhotos, order: EpochOrder, side: int) -> None:
         self.photos, self.order, self.side = photos, order, side
@@ -96,7 +103,9 @@ class HeldWindows:
 
     def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
         for which, position in self.order:
-            yield self.photos.windows(which, position, self.side)
+            windows = self.photos.windows(which, position, self.side)
+            self.order.advance()
+            yield windows
 
 
 class HeldSquares:
