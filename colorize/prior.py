@@ -45,9 +45,7 @@ def count_colors(rgb_batches: Iterable[UInt8[Tensor, "_ 3 _ _"]], gray_threshold
             codes = np.zeros(photo[0].size, np.uint32)
             for channel, plane in enumerate(photo):
                 codes.view(np.uint8)[channel::4] = plane.reshape(-1)
-            codes.sort()  # a photograph has few colours beside its pixels; counters are far apart in memory
-            first = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
-            counts[codes[first]] += np.diff(first, append=len(codes))
+            np.add.at(counts, codes, 1)
     present = np.flatnonzero(counts)
     channels = np.stack([present.astype(np.uint32).view(np.uint8)[channel::4] for channel in range(3)])
     ab = [rgb_to_lab(rgb[None, :, None].float() / 255)[0, 1:, 0].T
