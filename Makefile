@@ -1,5 +1,5 @@
 # make demo        train on the sample photographs, colour the test ones, compare
-# make test        all tests, with coverage
+# make test        all tests, with coverage, on all cores
 # make check       lint, format, types
 # make benchmark   our maths beside other ways to do the same
 # Each builds .venv first where it is missing. PYTHON=python3.12 picks another interpreter.
@@ -21,7 +21,7 @@ demo: $(BIN)/.installed
 	$(BIN)/python -m scripts.strips 'weights=[$(RUN)/model.safetensors,conv8]' out=$(RUN)/strips
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest --cov=colorize --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov=colorize --cov-report=term --cov-fail-under=90
 
 check: $(BIN)/.installed
 	$(BIN)/ruff check .
