@@ -19,10 +19,13 @@ class HeldPhotos:
         sizes: (photos, 2), height and width in pixels.
         digests: (photos, 16), a hash of each one's size and pixels.
         starts: (photos), where each begins in `pixels`.
+        pinned: whether windows cut in RAM are for a GPU, which takes them while it computes if they are pinned.
 
     Raises:
         ValueError: if there is no photograph.
     """
+
+    pinned = False
 
     def __init__(self, photos: Iterable[UInt8[Tensor, "3 _ _"]]) -> None:
         # A bytearray grows in place (the kernel moves pages, not bytes): no photograph is there twice.
@@ -84,14 +87,15 @@ class HeldPhotos:
             return self._gather(corners, side)
         inside = (top >= 0) & (left >= 0) & (top + side <= height) & (left + side <= width)
         source = self.pixels.numpy()
-        windows = np.empty((len(which), 3, side, side), np.uint8)
+        cut = torch.empty((len(which), 3, side, side), dtype=torch.uint8, pin_memory=self.pinned)
+        windows = cut.numpy()
         for i in inside.nonzero()[:, 0].tolist():
             start, h, w, y, x = corners[:, i].tolist()
             strides = (h * w, w, 1)
             windows[i] = np.ndarray((3, side, side), np.uint8, source, start + y * w + x, strides)
         if not inside.all():
             windows[~inside.numpy()] = self._gather(corners[:, ~inside], side).numpy()
-        return torch.from_numpy(windows)
+        return cut
 
     def _gather(self, corners: Int[Tensor, "5 b"], side: int) -> UInt8[Tensor, "b 3 side side"]:
         """Windows by their photograph's start, height and width and their own top and left."""

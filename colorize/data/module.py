@@ -155,6 +155,7 @@ class PhotoData(lightning.LightningDataModule):
             and held.pixels.numel() < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
         ):
             return held.to(device)
+        held.pinned = device.type == "cuda"
         return held
 
     def state_dict(self) -> dict[str, Any]:
