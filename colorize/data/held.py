@@ -19,7 +19,7 @@ class HeldPhotos:
         sizes: (photos, 2), height and width in pixels.
         digests: (photos, 16), a hash of each one's size and pixels.
         starts: (photos), where each begins in `pixels`.
-        pinned: whether windows cut in RAM are for a GPU, which takes them while it computes if they are pinned.
+        pinned: whether windows cut in RAM are for a GPU, which takes pinned ones while it computes.
 
     Raises:
         ValueError: if there is no photograph.
