@@ -33,8 +33,9 @@ _EPILOG = """\
 Folders are searched with all that is in them, but for hidden files and names
 that end in -color, the results of earlier runs. A GIF becomes PNG, and so does
 a BMP with transparency; 16-bit PNG and TIFF stay 16-bit. The paths of results
-are printed, a line each, control characters in them as \\n or \\x1b. The exit code
-is 0, or 1 if a picture failed (the others are done), or 2 for a wrong option.
+are printed, a line each, control characters in them as \\n or \\x1b. The exit
+code is 0, or 1 if a picture failed (the others are done), or 2 for a wrong
+option.
 
 examples:
   python colorize.py grandfather.jpg
@@ -100,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--strip", action="store_true", help="write the grey picture and the result side by side")
     add("--force", action="store_true", help="replace results that exist (default: skip their pictures)")
     add("--jobs", type=_count, metavar="N", help="pictures in work at a time (default: one a core)")
-    add("-0", "--null", action="store_true", help="end printed paths with NUL instead of a new line")
+    add("--null", action="store_true", help="end printed paths with NUL instead of a new line")
     add("--version", action="version", version=f"colorize {__version__}")
     return parser
 
