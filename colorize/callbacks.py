@@ -15,7 +15,7 @@ from colorize.bins import annealed_mean
 from colorize.clock import NETWORK, matrix_rate, network_flops, precision_dtype
 from colorize.color import lab_to_rgb, rgb_to_lab
 from colorize.module import ColorizationModule, upsample
-from colorize.plane import draw_bins
+from colorize.plane import draw_bins, draw_shares
 
 
 class PictureGrid(Callback):
@@ -77,10 +77,7 @@ class PriorOnPlane(Callback):
         assert isinstance(pl_module, ColorizationModule)
         centers, prior, weights = pl_module.bins.centers, pl_module.prior, pl_module.class_weights
         writer = _writer(trainer)
-        log_prior = (prior / prior[prior > 0].min()).clamp(min=1).log() * (
-            prior > 0
-        )  # five decades in one picture
-        writer.add_image("plane/prior, area by logarithm", draw_bins(centers, log_prior, self.step), 0)
+        writer.add_image("plane/prior, area by logarithm", draw_shares(centers, prior, self.step), 0)
         writer.add_image(
             "plane/rebalancing weights, area by value", draw_bins(centers, weights, self.step), 0
         )

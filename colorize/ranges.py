@@ -22,6 +22,7 @@ RANGES: dict[str, Range] = {
     "data.memory_gb": NOT_NEGATIVE,
     "data.max_broken": SHARE,
     "data.workers": NOT_NEGATIVE,
+    "data.shuffle_block": NOT_NEGATIVE,
     "network.dropout": BELOW_1,
     "network.channel_multiple": COUNT,
     "network.stride": COUNT,
@@ -61,7 +62,7 @@ RANGES: dict[str, Range] = {
 WHOLE = frozenset(
     {
         "seed", "data.image_size", "data.window", "data.batch_size", "data.windows_per_photo", "data.workers",
-        "network.channel_multiple", "network.stride", "network.expansion", "network.width",
+        "data.shuffle_block", "network.channel_multiple", "network.stride", "network.expansion", "network.width",
         "loss.bins.neighbours", "optimizer.warmup_steps",
         "optimizer.step_every", "trainer.devices", "trainer.num_nodes", "trainer.max_steps",
         "trainer.max_epochs", "trainer.val_every_steps", "trainer.log_every_steps", "trainer.early_stopping",
@@ -69,6 +70,7 @@ WHOLE = frozenset(
 )  # fmt: skip
 
 CHOICES: dict[str, tuple[str, ...]] = {
+    "data.cache": ("auto", "device", "ram", "none"),
     "loss.smoothing": ("gaussian", "none"),
     "loss.bins.source": ("srgb", "data", "zhang313"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),

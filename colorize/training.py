@@ -16,15 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import Tensor
 
-from colorize.bins import Bins, srgb_centers, zhang313_centers
+from colorize.bins import Bins
 from colorize.color import rgb_to_lab
 from colorize.data import PhotoData
 from colorize.data.module import make_augment
-from colorize.images import replacing
 from colorize.module import ColorizationModule
 from colorize.networks import make_network
 from colorize.optimization import Optimization
-from colorize.prior import batches_to_lab, color_prior, is_colored, used_grid_centers
+from colorize.prior import is_colored
+from colorize.prior_file import COUNTED_BY, count_prior, fixed_centers, read_prior, read_prior_for
 from colorize.ranges import check_values
 from colorize.ranks import first_on_each_machine, is_first, together
 from colorize.regularizers import Penalty, Regularizer
@@ -54,7 +54,7 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
     quiet_lightning()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     trainer = build_trainer(settings, run_dir)  # first: what this machine does not have is known at once
-    data = _build(PhotoData, "data", settings["data"], seed=cfg.seed)
+    data = _build(PhotoData, "data", settings["data"], seed=cfg.seed, cache_dir=cfg.cache_dir)
     if is_first():
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
@@ -115,39 +115,27 @@ def _fit(
 
 
 def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) -> tuple[Bins, Tensor]:
-    """The bins that `loss.bins` asks for and their prior in the training photographs, cached by content.
+    """The bins that `loss.bins` asks for and their prior: of the file `loss.prior`, or counted in the
+    training photographs and cached by their content.
 
     Raises:
-        ValueError: if a setting is unknown or out of range.
+        ValueError: if a setting is unknown or out of range, or the file is of other bins.
     """
-    options = dict(loss["bins"])
-    centers = _fixed_centers(options.pop("source"), float(options["step"]))
-    if centers is None:
-        centers = used_grid_centers(
-            batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), float(options["step"])
-        )
-    bins = _build(Bins, "loss.bins", options, centers=centers)
-    counted = {key: loss[key] for key in ("bins", "smoothing", "gray_threshold")}
-    recipe = json.dumps([data.fingerprint(), data.image_size, centers.tolist(), counted])
-    cached = cache_dir / f"prior-{hashlib.blake2b(recipe.encode(), digest_size=12).hexdigest()}.pt"
-    if cached.is_file():
-        return bins, torch.load(cached, weights_only=True)
-    prior = color_prior(
-        batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), bins, loss["smoothing"]
-    )
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with replacing(cached) as temporary:
-        torch.save(prior, temporary)
-    return bins, prior
-
-
-def _fixed_centers(source: str, step: float) -> Tensor | None:
-    """The bins' centres, or None where photographs decide."""
-    if source == "zhang313" and step != 10:
-        raise ValueError(f"the zhang313 bins have step 10, got loss.bins.step={step:g}")
-    if source == "data":
-        return None
-    return srgb_centers(step) if source == "srgb" else zhang313_centers()
+    if loss.get("prior") is not None:
+        counted = read_prior_for(loss["prior"], loss)
+    else:
+        settings = {key: loss[key] for key in COUNTED_BY}
+        recipe = json.dumps([data.fingerprint(), data.image_size, settings])
+        digest = hashlib.blake2b(recipe.encode(), digest_size=12).hexdigest()
+        cached = cache_dir / f"prior-{digest}.safetensors"
+        try:
+            counted = read_prior(cached)
+        except ValueError:  # there is none, or it is damaged
+            counted = count_prior(data.train_squares(), settings)
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            counted.write(cached)
+    options = {key: value for key, value in loss["bins"].items() if key != "source"}
+    return _build(Bins, "loss.bins", options, centers=counted.centers), counted.prior
 
 
 def build_module(
@@ -187,7 +175,9 @@ def _check(settings: Mapping[str, Any]) -> None:
     _build(Optimization, "optimizer", settings["optimizer"])
     _regularizer(settings["regularization"])
     make_augment(settings["data"]["augment"] or {})
-    centers = _fixed_centers(bins.pop("source"), float(bins["step"]))
+    centers = fixed_centers(bins.pop("source"), float(bins["step"]))
+    if settings["loss"]["prior"] is not None:
+        centers = read_prior_for(settings["loss"]["prior"], settings["loss"]).centers
     if centers is not None:
         _build(Bins, "loss.bins", bins, centers=centers)
     with torch.device("meta"):  # takes no memory and no time

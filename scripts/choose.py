@@ -14,8 +14,8 @@ from rich.table import Table
 from colorize import Colorizer
 from colorize.choosing import best, scores
 from colorize.data.decoding import BrokenFiles, decode_all
+from colorize.data.held import HeldPhotos
 from colorize.data.sources import find_photos
-from colorize.data.windows import HeldPhotos
 from colorize.decoding import Decoding
 from scripts.arguments import MISSING, arguments, numbers, paths, run
 

@@ -190,7 +190,7 @@ def test_prior_is_cached_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _, prior = bins_and_prior(data, loss, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     with monkeypatch.context() as patch:
-        patch.setattr("colorize.training.color_prior", lambda *args: pytest.fail("not from the cache"))
+        patch.setattr("colorize.training.count_prior", lambda *args: pytest.fail("not from the cache"))
         assert torch.equal(bins_and_prior(data, loss, tmp_path)[1], prior)
     other = bins_and_prior(data, loss | {"smoothing": "none"}, tmp_path)[1]
     assert not torch.equal(other, prior)

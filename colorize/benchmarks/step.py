@@ -76,7 +76,7 @@ def measure(overrides: Sequence[str] = (), steps: int = 8) -> StepTiming:
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_trainer(settings, Path(folder))
         trainer.limit_val_batches = 0
-        data = PhotoData(**settings["data"], seed=settings["seed"])
+        data = PhotoData(**settings["data"], seed=settings["seed"], cache_dir=folder)
         data.setup()
         module = build_module(settings, data, *bins_and_prior(data, settings["loss"], Path(folder)))
         clock, alone = _KeptClock(), _NetworkAlone()
