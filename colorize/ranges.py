@@ -26,8 +26,6 @@ RANGES: dict[str, Range] = {
     "network.dropout": BELOW_1,
     "network.channel_multiple": COUNT,
     "network.stride": COUNT,
-    "network.expansion": COUNT,
-    "network.width": COUNT,
     "loss.lambda": SHARE,
     "loss.temperature": NOT_NEGATIVE,
     "loss.gray_threshold": NOT_NEGATIVE,
@@ -62,8 +60,8 @@ RANGES: dict[str, Range] = {
 WHOLE = frozenset(
     {
         "seed", "data.image_size", "data.window", "data.batch_size", "data.windows_per_photo", "data.workers",
-        "data.shuffle_block", "network.channel_multiple", "network.stride", "network.expansion",
-        "network.width", "loss.bins.neighbours", "optimizer.warmup_steps",
+        "data.shuffle_block",
+        "network.channel_multiple", "network.stride", "loss.bins.neighbours", "optimizer.warmup_steps",
         "optimizer.step_every", "trainer.devices", "trainer.num_nodes", "trainer.max_steps",
         "trainer.max_epochs", "trainer.val_every_steps", "trainer.log_every_steps", "trainer.early_stopping",
     }

@@ -57,8 +57,8 @@ class UNet(Network):
             whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers)
             if len(numbers) != count or not whole:
                 raise ValueError(f"{name} must be {count} integers of 1 or more, got {list(numbers)}")
-        if expansion < 1:
-            raise ValueError(f"expansion must be 1 or more, got {expansion}")
+        if not isinstance(expansion, int) or expansion < 1:
+            raise ValueError(f"expansion must be an integer of 1 or more, got {expansion}")
         if context not in CONTEXTS:
             raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, got {context!r}")
         if context == "attention" and widths[2] % Attention.heads:
