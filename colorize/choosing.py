@@ -32,13 +32,12 @@ def scores(
     prior: Float[Tensor, " q"],
     decodings: Mapping[str, Decoding],
     batches: Iterable[UInt8[Tensor, "_ 3 _ _"]],
-    flip: bool = False,
 ) -> dict[str, Score]:
     """What each decoding reaches, and "gray" beside them; the network runs once a photograph.
 
     Without what `evaluation.evaluate` needs pictures for, it takes a fraction of the time.
     """
-    color = network_colorers(network, bins, decodings, flip)
+    color = network_colorers(network, bins, decodings)
     weights = auc_weights(prior).to(bins.centers.device)
     names = [*decodings, "gray"]
     raw, rebalanced = ({name: AreaUnderCurve().to(weights.device) for name in names} for _ in range(2))

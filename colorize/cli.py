@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorize import __version__
+from colorize.released import DEFAULT
 
 if TYPE_CHECKING:
     from colorize.pipeline import Outcome, Predictor
@@ -33,8 +34,9 @@ _EPILOG = """\
 Folders are searched with all that is in them, but for hidden files and names
 that end in -color, the results of earlier runs. A GIF becomes PNG, and so does
 a BMP with transparency; 16-bit PNG and TIFF stay 16-bit. The paths of results
-are printed, a line each, control characters in them as \\n or \\x1b. The exit code
-is 0, or 1 if a picture failed (the others are done), or 2 for a wrong option.
+are printed, a line each, control characters in them as \\n or \\x1b. The exit
+code is 0, or 1 if a picture failed (the others are done), or 2 for a wrong
+option.
 
 examples:
   python colorize.py grandfather.jpg
@@ -77,7 +79,12 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
     add("-o", "--output", type=_path, metavar="DIR", help="write into DIR, keeping the structure of folders")
-    add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
+    add(
+        "--weights",
+        default=DEFAULT,
+        metavar="NAME",
+        help=f"released weights or a file (default: {DEFAULT})",
+    )
     add(
         "--temperature",
         type=_factor,
@@ -106,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--strip", action="store_true", help="write the grey picture and the result side by side")
     add("--force", action="store_true", help="replace results that exist (default: skip their pictures)")
     add("--jobs", type=_count, metavar="N", help="pictures in work at a time (default: one a core)")
-    add("-0", "--null", action="store_true", help="end printed paths with NUL instead of a new line")
+    add("--null", action="store_true", help="end printed paths with NUL instead of a new line")
     add("--version", action="version", version=f"colorize {__version__}")
     return parser
 

@@ -1,6 +1,5 @@
 """The colorizer that people use: a picture in, the same in colour out. Never imports Lightning."""
 
-import functools
 import math
 import os
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from torch import Tensor
 
 from colorize import arrays
 from colorize.bins import Bins
-from colorize.decoding import Decoding, decode, flip_averaged
+from colorize.decoding import Decoding, decode
 from colorize.networks import Network, make_network
-from colorize.released import find_weights
+from colorize.released import DEFAULT, find_weights
 from colorize.vividness import trained_lambda, vivid_offset
 from colorize.weights_file import load_network, read_weights, write_weights
 
@@ -37,7 +36,6 @@ class Colorizer:
         vividness: how much rare colours count: 0 as in nature, 1 as if the network had been trained with
             lambda = 0.5; None as it was trained.
         guide: contrast of `guided.guided_upsample`, in L units; 0 is off. Networks of stride 1 need none.
-        flip: average with what the mirror image gives, in twice the time.
         bins_info: where the bins come from ("source", "step"), for `save`.
         training: facts about the training, for `save`.
 
@@ -59,7 +57,6 @@ class Colorizer:
         training: Mapping[str, object] | None = None,
         vividness: float | None = None,
         guide: float = 0.0,
-        flip: bool = False,
     ) -> None:
         _check_factor("temperature", temperature)
         _check_factor("saturation", saturation)
@@ -78,7 +75,6 @@ class Colorizer:
         self.bins_info = dict(bins_info or {})
         self.training = dict(training or {})
         self.guide = guide
-        self.flip = flip
         self.vividness = vividness
         self._threads: int | None = None
 
@@ -200,13 +196,12 @@ class Colorizer:
 
     def _logits(self, lightness: Tensor, half: bool) -> Tensor:
         """In float32; with `half` the network computes in 16 bits, unless its numbers outgrow them."""
-        predict = functools.partial(flip_averaged, self.network) if self.flip else self.network.predict
         if half:
             with torch.autocast(lightness.device.type, torch.float16):
-                logits = predict(lightness).float()
+                logits = self.network.predict(lightness).float()
             if logits.isfinite().all():
                 return logits
-        return predict(lightness)
+        return self.network.predict(lightness)
 
     def save(self, path: str | os.PathLike[str], half: bool = False) -> None:
         """Write the weights file, which stands alone: network, bins, prior and settings.
@@ -229,14 +224,13 @@ class Colorizer:
             "saturation": self.saturation,
             "vividness": self.vividness,
             "guide": self.guide,
-            "flip": self.flip,
             "training": self.training,
         }
         write_weights(path, about, tensors)
 
     @classmethod
     def load(
-        cls, name_or_file: str | os.PathLike[str] = "conv8", device: str | torch.device = "auto"
+        cls, name_or_file: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "auto"
     ) -> "Colorizer":
         """Load released weights by their name, or a weights file. Nothing in it is run.
 
@@ -267,9 +261,8 @@ class Colorizer:
                 prior=prior,
                 bins_info=info,
                 training=about["training"],
-                vividness=about.get("vividness"),  # files of before these settings have none of them
+                vividness=about.get("vividness"),  # older files have none of these
                 guide=float(about.get("guide", 0.0)),
-                flip=bool(about.get("flip", False)),
             )
         except KeyError as error:
             raise ValueError(f"{path}: these weights lack {error}; get a whole copy or train anew") from error

@@ -2,13 +2,11 @@
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from colorize.bins import annealed_mean
 from colorize.guided import guided_upsample
-from colorize.networks import Network
 
 
 class Decoding(NamedTuple):
@@ -42,10 +40,3 @@ def decode(
     if how.guide and stride > 1:
         ab = guided_upsample(ab, lightness.to(ab), stride, how.guide)
     return ab
-
-
-def flip_averaged(network: Network, lightness: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b q h2 w2"]:
-    """Mean logits of a picture and its mirror image, which takes twice the time."""
-    padding = -lightness.shape[3] % network.stride  # so that the cells of both lie upon each other
-    whole = torch.nn.functional.pad(lightness, [0, padding, 0, 0], mode="replicate")
-    return (network.predict(whole) + network.predict(whole.flip(3)).flip(3)) / 2

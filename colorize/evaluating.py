@@ -5,12 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
 
 from colorize import images
+from colorize.bins import Bins
 from colorize.colorizer import Colorizer
 from colorize.contact_sheet import ContactSheet, write_page
-from colorize.data.sources import Photo
+from colorize.data.photo import Photo
 from colorize.decoding import Decoding
 from colorize.evaluation import Colorers, baselines, measure, network_colorers, resized_colorers
 from colorize.measurements import EQUAL, METRICS, Interval, Measurements, print_intervals
@@ -55,6 +59,25 @@ class Settings:
             raise ValueError(f"lpips: there is no file {self.lpips}")
 
 
+class Judge(NamedTuple):
+    """What the rebalanced AuC weighs by and the baselines take their colours from, and whose it is."""
+
+    name: str
+    bins: Bins
+    prior: Float[Tensor, " q"]
+
+    @classmethod
+    def of(cls, name: str, colorizer: Colorizer) -> "Judge":
+        """The bins and the prior of weights.
+
+        Raises:
+            ValueError: if they hold no prior.
+        """
+        if colorizer.prior is None:
+            raise ValueError(f"{name} holds no prior, which the rebalanced AuC needs")
+        return cls(name, colorizer.bins, colorizer.prior)
+
+
 def prepare(out: Path) -> Path:
     """The folder for the results, which is made.
 
@@ -72,6 +95,7 @@ def evaluate_photos(
     title: str,
     weights: str,
     colorizer: Colorizer,
+    judge: Judge,
     decodings: Mapping[str, Decoding],
     photos: Sequence[Photo],
     outputs: Path | None,
@@ -83,7 +107,8 @@ def evaluate_photos(
     Args:
         title: what is evaluated on what.
         weights: what the weights are called.
-        colorizer: the weights; of outputs only their prior counts.
+        colorizer: the weights; of outputs only their image size counts.
+        judge: bins and prior.
         decodings: name -> decoding, for the network.
         photos: the originals.
         outputs: folder of pictures made of them; None to evaluate the network.
@@ -91,30 +116,30 @@ def evaluate_photos(
         out: folder for results.json and report.html.
 
     Raises:
-        ValueError: if the weights hold no prior, or photographs or outputs are not as they should be.
+        ValueError: if photographs or outputs are not as they should be.
     """
-    if colorizer.prior is None:
-        raise ValueError(f"{weights} holds no prior, which the rebalanced AuC needs")
     protocol, size = find_protocol(settings.protocol), colorizer.image_size
     matched = None if outputs is None else match_outputs(outputs, photos)
     lpips = _lpips(settings, colorizer)
     metrics = [metric for metric in METRICS if metric != "lpips" or lpips is not None]
-    ways: list[Colorers] = [baselines(colorizer.bins, colorizer.prior, settings.seed)]
+    ways: list[Colorers] = [baselines(judge.bins, judge.prior, settings.seed)]
     if outputs is None:
         ways.insert(0, _network(colorizer, decodings, settings.protocol, protocol))
     sheet = ContactSheet(settings.sheet)
     measured = measure(
         ways,
-        read_batches(photos, protocol, size, matched and output_reader(matched, protocol, size)),
-        colorizer.bins,
-        colorizer.prior,
+        read_batches(
+            photos, protocol, size, None if matched is None else output_reader(matched, protocol, size)
+        ),
+        judge.bins,
+        judge.prior,
         metrics,
         lpips,
         next(iter(decodings)) if protocol.own_grid and outputs is None else None,
         sheet if settings.sheet else None,
     )
     found = measured.intervals(settings.resamples, settings.seed)
-    about = _about(title, weights, size, settings, protocol, len(measured), metrics)
+    about = _about(title, weights, judge.name, size, settings, protocol, len(measured), metrics)
     print_intervals(found, title)
     for line in about["notes"]:
         print(line)
@@ -136,15 +161,16 @@ def _lpips(settings: Settings, colorizer: Colorizer) -> Lpips | None:
 def _network(
     colorizer: Colorizer, decodings: Mapping[str, Decoding], name: str, protocol: Protocol
 ) -> Colorers:
-    network, bins, flip = colorizer.network, colorizer.bins, colorizer.flip
+    network, bins = colorizer.network, colorizer.bins
     if name == "working":
-        return network_colorers(network, bins, decodings, flip)
-    return resized_colorers(network, bins, decodings, colorizer.image_size, flip, protocol.own_grid)
+        return network_colorers(network, bins, decodings)
+    return resized_colorers(network, bins, decodings, colorizer.image_size, protocol.own_grid)
 
 
 def _about(
     title: str,
     weights: str,
+    prior: str,
     size: int,
     settings: Settings,
     protocol: Protocol,
@@ -155,6 +181,7 @@ def _about(
         "title": title,
         "photographs": n,
         "weights": weights,
+        "prior": prior,
         "image_size": size,
         **asdict(settings),
         "rule": protocol.rule,
@@ -162,7 +189,7 @@ def _about(
         "notes": [
             f"protocol {settings.protocol}: {protocol.rule} (image size {size})",
             f"AuC: thresholds 0, 1 .. {AUC_LIMIT} ab units, pixels pooled; rebalanced by "
-            f"1 / max(p, {AUC_FLOOR:g}), p the prior of {weights}",
+            f"1 / max(p, {AUC_FLOOR:g}), p the prior of {prior}",
             f"±: half of the 95 % interval, {settings.resamples} sets of photographs drawn anew (bootstrap, "
             f"seed {settings.seed})",
         ],

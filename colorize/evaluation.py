@@ -10,7 +10,7 @@ from torch import Tensor
 from colorize.bins import Bins
 from colorize.ciede2000 import ciede2000
 from colorize.color import lab_to_rgb, rgb_to_lab
-from colorize.decoding import Decoding, decode, flip_averaged
+from colorize.decoding import Decoding, decode
 from colorize.measurements import COLUMNS, Measurements, print_table
 from colorize.metrics import auc_weights, colorfulness, psnr, share_of_thresholds, ssim
 from colorize.networks import Network
@@ -35,16 +35,16 @@ Watcher = Callable[[Batch, Mapping[str, Float[Tensor, "b 3 h w"]], Measurements]
 
 
 def network_colorers(
-    network: Network, bins: Bins, decodings: Mapping[str, Decoding | tuple[float, float]], flip: bool = False
+    network: Network, bins: Bins, decodings: Mapping[str, Decoding | tuple[float, float]]
 ) -> Colorers:
     """Colour by a network, which runs once for all decodings: name -> `Decoding`, or its temperature and
-    saturation. With `flip`, logits are averaged with those of the mirror image.
+    saturation.
     """
     from colorize.module import upsample
 
     def color(lab: Tensor) -> dict[str, Tensor]:
         lightness = lab[:, :1]
-        logits = flip_averaged(network, lightness) if flip else network.predict(lightness)
+        logits = network.predict(lightness)
         return {
             name: upsample(decode(logits, lightness, bins.centers, Decoding(*how), network.stride), lab)
             for name, how in decodings.items()
@@ -58,7 +58,6 @@ def resized_colorers(
     bins: Bins,
     decodings: Mapping[str, Decoding],
     image_size: int,
-    flip: bool = False,
     own_grid: bool = False,
 ) -> Colorers:
     """Colour photographs of any size as the tool does: the network sees them with `image_size` at the shorter
@@ -69,7 +68,7 @@ def resized_colorers(
         h, w = lab.shape[2:]
         scale = image_size / min(h, w)
         small = _bicubic(lab[:, :1], (round(h * scale), round(w * scale))).clamp(0, 100)
-        logits = flip_averaged(network, small) if flip else network.predict(small)
+        logits = network.predict(small)
         found = {}
         for name, how in decodings.items():
             ab = decode(logits, small, bins.centers, how, network.stride)

@@ -87,12 +87,10 @@ def ssim(predicted: Float[Tensor, "b 3 h w"], target: Float[Tensor, "b 3 h w"]) 
     if min(target.shape[2:]) < SSIM_WINDOW:
         h, w = target.shape[2:]
         raise ValueError(f"SSIM needs pictures of at least 11 x 11 pixels, got {w} x {h}; leave it out")
-    channels = zip(
-        predicted.split(1, dim=1), target.split(1, dim=1), strict=True
-    )  # one by one to save memory
-    return (
-        torch.stack([_ssim_of_channel(x.double(), y.double()) for x, y in channels]).mean(dim=0).to(predicted)
-    )
+    # One by one to save memory.
+    channels = zip(predicted.chunk(3, dim=1), target.chunk(3, dim=1), strict=True)
+    each = [_ssim_of_channel(x.double(), y.double()) for x, y in channels]
+    return torch.stack(each).mean(dim=0).to(predicted)
 
 
 def _ssim_of_channel(x: Float[Tensor, "b 1 h w"], y: Float[Tensor, "b 1 h w"]) -> Float[Tensor, " b"]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from colorize import images
-from colorize.data.sources import SUFFIXES, Photo
+from colorize.data.photo import SUFFIXES, Photo
 from colorize.protocols import Pixels, Protocol
 from colorize.targets import RESULT
 
@@ -32,14 +32,14 @@ def match_outputs(folder: Path, originals: Sequence[Photo]) -> dict[Photo, Path]
                 named.setdefault(name, []).append(path)
     found = {}
     for photo in originals:
-        path = _output_of(photo, named)
-        if path is None:
+        output = _output_of(photo, named)
+        if output is None:
             stem = Path(photo.name).stem
             raise ValueError(
                 f"outputs: there is no {stem}{RESULT} or {stem} in {folder} for {photo}; give only originals "
                 "that have one"
             )
-        found[photo] = path
+        found[photo] = output
     used = {*found.values(), *(photo.path for photo in originals)}
     if unused := len({path for paths in named.values() for path in paths} - used):
         print(f"warning: {unused} pictures in {folder} belong to no original", file=sys.stderr)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from colorize import images
 from colorize.data.decoding import BrokenFiles, available_cpus, with_progress
-from colorize.data.sources import Photo
+from colorize.data.photo import Photo
 from colorize.evaluation import Batch
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -49,7 +49,7 @@ def squeezed(rgb: Pixels, side: int) -> Cut:
 def same_aspect(output: Cut, original: Pixels) -> bool:
     """Whether one could be the other scaled, but for 2 %."""
     (h, w), (h2, w2) = output.shape[:2], original.shape[:2]
-    return abs(h * w2 / (w * h2) - 1) <= 0.02
+    return bool(abs(h * w2 / (w * h2) - 1) <= 0.02)
 
 
 PROTOCOLS = {

@@ -34,5 +34,5 @@ def vivid_offset(
 
 
 def trained_lambda(training: Mapping[str, Any]) -> float:
-    """The lambda that weights were trained with, of the facts in their file; without any, 1: no rebalancing."""
+    """The lambda of a training, from what a weights file says about it; 1, no rebalancing, if nothing."""
     return float(training.get("settings", {}).get("loss", {}).get("lambda", 1.0))

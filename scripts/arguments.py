@@ -10,24 +10,30 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 
-def arguments(usage: str | None, **defaults: Any) -> Any:
+def arguments(usage: str | None, places: Sequence[str] = (), **defaults: Any) -> Any:
     """The settings of a script: `defaults`, changed by the command line. Prints usage and exits where that is
     wrong.
 
     Args:
         usage: the script's docstring.
+        places: names of settings that words without a key are, in this order.
         defaults: name -> default; MISSING for what has to be given.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage)
         raise SystemExit(0)
-    words = sys.argv[1:]
+    given = sys.argv[1:]
     if "data" in defaults:  # one setting here, called as train.py does or for short
-        words = [re.sub(r"^data\.root=", "data=", word) for word in words]
+        given = [re.sub(r"^data\.root=", "data=", word) for word in given]
     try:
         settings = OmegaConf.create(defaults)
         OmegaConf.set_struct(settings, True)
-        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(words))
+        bare = [word for word in given if "=" not in word]
+        words = [word for word in given if "=" in word]
+        if places:
+            settings = OmegaConf.merge(settings, dict(zip(places, bare, strict=False)))
+            bare = bare[len(places) :]
+        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([*words, *bare]))
         missing = OmegaConf.missing_keys(settings)
     except (OmegaConfBaseException, ValueError):
         missing = set()

@@ -1,5 +1,5 @@
 """python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME command=... hardware=...
-                          licence=... [temperature=T] [saturation=S] [vividness=V] [guide=C] [flip=true]
+                          licence=... [temperature=T] [saturation=S] [vividness=V] [guide=C]
                           [force=true]
 
 Put trained weights into the package in half precision. Their metadata gets the command that made them, the
@@ -17,7 +17,7 @@ from scripts.arguments import MISSING, arguments, numbers, run
 def main() -> None:
     args = arguments(
         __doc__, weights=MISSING, name=MISSING, command=MISSING, hardware=MISSING, licence=MISSING,
-        temperature=0.38, saturation=1.0, vividness=None, guide=0.0, flip=False, force=False,
+        temperature=0.38, saturation=1.0, vividness=None, guide=0.0, force=False,
     )  # fmt: skip
     name = str(args.name)
     if not re.fullmatch(r"\w[\w.-]*", name):
@@ -30,7 +30,7 @@ def main() -> None:
     colorizer.training |= {"command": args.command, "hardware": args.hardware, "licence": args.licence}
     colorizer.temperature, colorizer.saturation = temperature, saturation
     colorizer.vividness = None if args.vividness is None else float(args.vividness)
-    colorizer.guide, colorizer.flip = float(args.guide), bool(args.flip)
+    colorizer.guide = float(args.guide)
     colorizer.save(path, half=True)
     print(f"{path}: {path.stat().st_size / 2**20:.1f} MB")
 

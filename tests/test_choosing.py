@@ -7,14 +7,13 @@ from colorize.color import rgb_to_lab
 from colorize.decoding import Decoding
 from colorize.evaluation import baselines, evaluate, network_colorers
 from colorize.networks import make_network
-from colorize.prior import color_prior
 
 
 def test_scores_equal_those_of_the_evaluation() -> None:
     photographs = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
     bins = Bins(srgb_centers(20.0), step=20.0)
     lab = rgb_to_lab(photographs.float() / 255)
-    prior = color_prior([lab], bins)
+    prior = (3 * torch.randn(len(bins))).softmax(dim=0)
     network = make_network("unet", len(bins), widths=[8, 8, 8], down=[1, 1, 1], up=[1, 1]).eval()
     decodings = {"a": Decoding(0.38), "b": Decoding(1.0, 1.3, torch.randn(len(bins)))}
     ours = scores(network, bins, prior, decodings, photographs.split(2))

@@ -203,6 +203,18 @@ def test_devices(colorizer: Colorizer, tmp_path: Path) -> None:
             Colorizer.load(tmp_path / "w.safetensors", device=wrong)
 
 
+def test_half_precision_and_what_is_too_large_for_it() -> None:
+    tiny = tiny_colorizer()
+    lightness = 100 * torch.rand(2, 1, 30, 40)
+    with torch.inference_mode():
+        exact, half = tiny._logits(lightness, half=False), tiny._logits(lightness, half=True)
+        assert half.dtype == torch.float32
+        assert 0 < (half - exact).abs().max() < 0.05 * exact.abs().max()
+    with torch.no_grad():
+        list(tiny.network.parameters())[-1].fill_(1e5)  # an infinite logit in 16 bits
+        torch.testing.assert_close(tiny._logits(lightness, half=True), tiny._logits(lightness, half=False))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_and_cpu_agree() -> None:

@@ -21,7 +21,7 @@ from colorize.evaluation import (
 from colorize.measurements import METRICS, Measurements, print_intervals
 from colorize.metrics import colorfulness, psnr, ssim
 from colorize.networks import make_network
-from colorize.prior import color_prior
+from colorize.prior import color_prior, count_colors
 from colorize.protocols import PROTOCOLS
 from tests.test_metrics import brute_force_auc
 
@@ -41,7 +41,7 @@ def bins() -> Bins:
 def test_evaluation_of_baselines_and_a_network(
     photographs: torch.Tensor, bins: Bins, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prior = color_prior([rgb_to_lab(photographs.float() / 255)], bins)
+    prior = color_prior(count_colors([photographs]), bins)
     network = make_network("conv8", 313, stride=2).eval()
     colorers = [
         network_colorers(network, bins, {"network": (0.38, 1), "S = 0": (0.38, 0)}),

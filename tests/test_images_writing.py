@@ -127,6 +127,17 @@ def test_resize_is_pillows_antialiased_bicubic() -> None:
     np.testing.assert_array_equal(images.resize(rgb.astype(np.uint16) * 257, 32), expected)
 
 
+def test_resize_of_large_pictures_is_nearly_the_same() -> None:
+    rgb = photo(701, 1003)  # means of squares come first, those of the last row and column of fewer pixels
+    exact = np.asarray(Image.fromarray(rgb).resize((46, 32), Image.Resampling.BICUBIC)).astype(int)
+    result = images.resize(rgb, 32)
+    assert np.abs(result - exact).max() <= 2
+    assert np.abs(result - exact).mean() < 0.3
+    np.testing.assert_array_equal(images.resize(rgb.astype(np.uint16) * 257, 32), result)
+    grey = np.broadcast_to(rgb[:, :, 1:2], rgb.shape)
+    np.testing.assert_array_equal(images.resize(grey, 32)[:, :, 2], result[:, :, 1])
+
+
 @pytest.mark.parametrize(("h", "w", "expected"), [
     (480, 640, (64, 85)), (640, 480, (85, 64)), (1, 1, (64, 64)), (1, 10_000, (64, 512)), (900, 2, (512, 64)),
 ])  # fmt: skip

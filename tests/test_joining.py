@@ -36,7 +36,8 @@ def test_join_is_lab_to_rgb(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.max() < 2.5 / 255
     np.testing.assert_array_equal(joining.join(rgb, ab, (0.1, 0.1), threads=3), result)
     monkeypatch.setattr(joining, "STRIP", 700)
-    assert (np.abs(joining.join(rgb, ab, (0.1, 0.1)) - result.astype(np.float64)) > 0).mean() < 1e-3
+    in_strips = joining.join(rgb, ab, (0.1, 0.1)).astype(np.float64)
+    assert (np.abs(in_strips - result) > 1e-5).mean() < 1e-3  # sums of another order, rounded
 
 
 def test_lightness_is_that_of_torch(rgb_cube: torch.Tensor) -> None:

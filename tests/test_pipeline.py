@@ -80,14 +80,10 @@ def test_results_depend_on_neither_batches_nor_threads(tmp_path: Path) -> None:
     batched = _Batched()
     batched.go.set()
     pictures = {}
-    for name, colorizer, threads in (
-        ("alone", tiny_colorizer(), 1),
-        ("side", tiny_colorizer(), 4),
-        ("batch", batched, 4),
-    ):
-        assert list(color_files(jobs, lambda c=colorizer: c, Settings(), threads)) == [
-            Outcome(job) for job in jobs
-        ]
+    ways = {"alone": (tiny_colorizer(), 1), "side": (tiny_colorizer(), 4), "batch": (batched, 4)}
+    for name, (colorizer, threads) in ways.items():
+        outcomes = list(color_files(jobs, lambda c=colorizer: c, Settings(), threads))
+        assert outcomes == [Outcome(job) for job in jobs]
         pictures[name] = np.concatenate([images.read(job.target).rgb for job in jobs]).astype(int)
     np.testing.assert_array_equal(pictures["side"], pictures["alone"])
     assert np.abs(pictures["batch"] - pictures["alone"]).max() <= 1

@@ -54,7 +54,11 @@ def test_every_parameter_learns_from_the_smallest_window(name: str) -> None:
     [
         ({"widths": [8, 8]}, "widths must be 3 integers"),
         ({"up": [1, 0]}, "up must be 2 integers of 1 or more"),
-        ({"expansion": 0}, "expansion must be 1 or more"),
+        ({"expansion": 0}, "expansion must be an integer of 1 or more"),
+        (
+            {"context": "attention", "widths": [8, 8, 10]},
+            "attention needs a last width that 4 divides, got 10",
+        ),
         ({"context": "global"}, "context must be one of none, pool, attention, got 'global'"),
     ],
 )

@@ -6,7 +6,7 @@ import torch
 
 from colorize import Colorizer
 from colorize.bins import Bins, srgb_centers
-from colorize.decoding import Decoding, decode, flip_averaged
+from colorize.decoding import Decoding, decode
 from colorize.guided import guided_upsample
 from colorize.networks import make_network
 from colorize.prior import rebalancing_weights
@@ -40,17 +40,6 @@ def test_a_network_is_decoded_as_trained_at_its_own_vividness() -> None:
     torch.testing.assert_close(vivid_offset(prior, 1.0, trained_lambda=0.5), torch.zeros(12))
 
 
-@pytest.mark.parametrize("width", [12, 13])
-def test_flip_averaging_colours_a_picture_and_its_mirror_image_alike(width: int) -> None:
-    network = make_network("unet", 16, widths=[8, 8, 8], down=[1, 1, 1], up=[1, 1]).eval()
-    lightness = torch.rand(1, 1, 9, width) * 100
-    assert flip_averaged(network, lightness).shape == network.predict(lightness).shape
-    if width % 4 == 0:
-        mirrored = flip_averaged(network, lightness.flip(3)).flip(3)
-        torch.testing.assert_close(flip_averaged(network, lightness), mirrored)
-        assert not torch.allclose(network.predict(lightness), mirrored, atol=1e-3)
-
-
 def test_saturation_offset_and_guide_act_in_decoding() -> None:
     logits, lightness = torch.randn(1, 3, 2, 2), torch.rand(1, 1, 7, 8) * 100
     centers = torch.tensor([[0.0, 0.0], [40.0, 0.0], [0.0, -40.0]])
@@ -63,7 +52,7 @@ def test_saturation_offset_and_guide_act_in_decoding() -> None:
     torch.testing.assert_close(guided, guided_upsample(plain, lightness, 4, 10.0))
 
 
-def test_colorizer_keeps_vividness_guide_and_flip(tmp_path: Path) -> None:
+def test_colorizer_keeps_vividness_and_guide(tmp_path: Path) -> None:
     network = make_network("unet", 261, widths=[8, 8, 8], down=[1, 1, 1], up=[1, 1])
     prior = (torch.rand(261) ** 3).softmax(dim=0)
     network.init_last_bias(prior)
@@ -79,12 +68,12 @@ def test_colorizer_keeps_vividness_guide_and_flip(tmp_path: Path) -> None:
     torch.testing.assert_close(plain.predict_ab(lightness), ab)
     plain.vividness = 1.0
     assert plain.predict_ab(lightness).norm(dim=1).mean() != ab.norm(dim=1).mean()
-    plain.guide, plain.flip = 10.0, True
+    plain.guide = 10.0
     guided = plain.predict_ab(lightness)
     assert guided.shape == (1, 2, 30, 41)
     plain.save(tmp_path / "w.safetensors")
     loaded = Colorizer.load(tmp_path / "w.safetensors", device="cpu")
-    assert (loaded.vividness, loaded.guide, loaded.flip, loaded.stride) == (1.0, 10.0, True, 1)
+    assert (loaded.vividness, loaded.guide, loaded.stride) == (1.0, 10.0, 1)
     torch.testing.assert_close(loaded.predict_ab(lightness), guided)
     assert loaded(np.full((50, 70, 3), 128, np.uint8)).shape == (50, 70, 3)
 

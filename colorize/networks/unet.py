@@ -57,10 +57,12 @@ class UNet(Network):
             whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers)
             if len(numbers) != count or not whole:
                 raise ValueError(f"{name} must be {count} integers of 1 or more, got {list(numbers)}")
-        if expansion < 1:
-            raise ValueError(f"expansion must be 1 or more, got {expansion}")
+        if not isinstance(expansion, int) or expansion < 1:
+            raise ValueError(f"expansion must be an integer of 1 or more, got {expansion}")
         if context not in CONTEXTS:
             raise ValueError(f"context must be one of {', '.join(CONTEXTS)}, got {context!r}")
+        if context == "attention" and widths[2] % Attention.heads:
+            raise ValueError(f"attention needs a last width that {Attention.heads} divides, got {widths[2]}")
         fine, middle, coarse = widths
         # A quarter of the size at once: on finer grids a layer costs more than all of the lowest one.
         self.stem = nn.Sequential(
@@ -75,8 +77,9 @@ class UNet(Network):
         self.up8 = _blocks(middle, up[1], expansion)
         self.from8 = nn.Conv2d(middle, fine, 1)
         self.up4 = nn.Sequential(*(Plain(fine) for _ in range(up[0])))
-        self.head = nn.Sequential(nn.BatchNorm2d(fine), nn.ReLU(inplace=True), nn.Conv2d(fine, bins, 1))
-        self._initialise()
+        last = nn.Conv2d(fine, bins, 1)
+        self.head = nn.Sequential(nn.BatchNorm2d(fine), nn.ReLU(inplace=True), last)
+        self._initialise(last)
 
     def forward(self, lightness: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b q h2 w2"]:
         h, w = lightness.shape[-2:]
@@ -92,7 +95,7 @@ class UNet(Network):
         return 2 * DEEPEST  # batch norm needs more than one value a channel even with a single window
 
     @torch.no_grad()
-    def _initialise(self) -> None:
+    def _initialise(self, last: nn.Conv2d) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
@@ -101,7 +104,7 @@ class UNet(Network):
         for module in self.modules():
             if isinstance(module, Block | Pool | Attention):
                 nn.init.zeros_(module.out.weight)  # starts as the identity
-        nn.init.normal_(self.head[-1].weight, std=0.1 / self.head[-1].in_channels ** 0.5)
+        nn.init.normal_(last.weight, std=0.1 / last.in_channels**0.5)
 
 
 class Plain(nn.Module):
@@ -133,7 +136,8 @@ class Block(nn.Module):
         self.out = nn.Conv2d(hidden, width, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return x + self.out(self.mix(x))
+        change: Tensor = self.out(self.mix(x))
+        return x + change
 
 
 class Pool(nn.Module):
@@ -146,7 +150,8 @@ class Pool(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         scale, shift = self.out(self.say(x.mean(dim=(2, 3), keepdim=True))).chunk(2, dim=1)
-        return x + x * scale + shift
+        changed: Tensor = x + x * scale + shift
+        return changed
 
 
 class Attention(nn.Module):
@@ -166,7 +171,8 @@ class Attention(nn.Module):
             self.ask(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(3, 4).unbind(1)
         )
         read = nn.functional.scaled_dot_product_attention(query, key, value)
-        return x + self.out(read.transpose(2, 3).reshape(b, c, h, w))
+        change: Tensor = self.out(read.transpose(2, 3).reshape(b, c, h, w))
+        return x + change
 
 
 def _blocks(width: int, count: int, expansion: int, context: str = "none") -> nn.Sequential:

@@ -29,8 +29,8 @@ class Zhang16(Network):
 
     def __init__(self, bins: int, width: int = 64) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be 1 or more, got {width}")
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"width must be an integer of 1 or more, got {width}")
         self.options = {"width": width}
         c = width
         self.model1 = _stage((1, c, c), stride=2)
