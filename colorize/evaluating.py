@@ -139,7 +139,9 @@ def evaluate_photos(
         sheet if settings.sheet else None,
     )
     found = measured.intervals(settings.resamples, settings.seed)
-    about = _about(title, weights, judge.name, size, settings, protocol, len(measured), metrics)
+    about = _about(
+        title, None if outputs else weights, judge.name, size, settings, protocol, len(measured), metrics
+    )
     print_intervals(found, title)
     for line in about["notes"]:
         print(line)
@@ -169,7 +171,7 @@ def _network(
 
 def _about(
     title: str,
-    weights: str,
+    weights: str | None,
     prior: str,
     size: int,
     settings: Settings,

@@ -132,7 +132,8 @@ def measure(
         prior: the bins' shares.
         metrics: which; keys of `measurements.METRICS`.
         lpips: for the metric of that name.
-        grid_of: the way on whose grid all ab is compared, means over its cells; None for every pixel.
+        grid_of: the way on whose grid all ab is compared, means over its cells, and that colours what comes
+            after it in `colorers`; None for every pixel.
         watch: called after each batch.
     """
     colorers = list(colorers)
@@ -142,7 +143,11 @@ def measure(
     for batch in batches:
         rgb = batch.rgb.to(device).float() / 255
         lab = rgb_to_lab(rgb)
-        colored = {name: ab for color in colorers for name, ab in color(lab).items()}
+        colored: dict[str, Tensor] = {}
+        for color in colorers:
+            # A colour drawn for each pixel would be the mean colour by the time cells are compared.
+            seen = _on_grid(lab, colored[grid_of].shape[2:]) if grid_of in colored else lab
+            colored |= color(seen)
         given = {name: pixels.to(device).float() / 255 for name, pixels in batch.outputs.items()}
         found = {name: rgb_to_lab(pixels)[:, 1:] for name, pixels in given.items()} | colored
         grid = lab.shape[2:] if grid_of is None else found[grid_of].shape[2:]
@@ -161,8 +166,8 @@ def measure(
             if own is not None:
                 sums["colorfulness_difference"] = sums["colorfulness"][0] - own, 1
             if "ciede2000" in metrics:
-                seen = lab if name == "original" else rgb_to_lab(picture)
-                sums["ciede2000"] = ciede2000(seen, lab).double().mean(dim=(1, 2)), 1
+                shown = lab if name == "original" else rgb_to_lab(picture)
+                sums["ciede2000"] = ciede2000(shown, lab).double().mean(dim=(1, 2)), 1
             if "ssim" in metrics:
                 sums["ssim"] = torch.ones(len(rgb)) if name == "original" else ssim(picture, rgb), 1
             if lpips is not None and "lpips" in metrics:

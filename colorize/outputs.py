@@ -7,7 +7,7 @@ from pathlib import Path
 
 from colorize import images
 from colorize.data.photo import SUFFIXES, Photo
-from colorize.protocols import Pixels, Protocol
+from colorize.protocols import Cut, Pixels, Protocol
 from colorize.targets import RESULT
 
 OUTPUT = "outputs"  # what the tables call them
@@ -59,14 +59,14 @@ def _output_of(photo: Photo, named: dict[str, list[Path]]) -> Path | None:
 
 def output_reader(
     matched: dict[Photo, Path], protocol: Protocol, size: int
-) -> Callable[[Photo, Pixels], dict[str, Pixels]]:
+) -> Callable[[Photo, Pixels], dict[str, Cut]]:
     """Read the output of an original, as `read_batches` wants it.
 
     Raises (when called):
         ValueError: if it is no readable picture, or cannot be compared with the original by the protocol.
     """
 
-    def read(photo: Photo, original: Pixels) -> dict[str, Pixels]:
+    def read(photo: Photo, original: Pixels) -> dict[str, Cut]:
         output = images.read_rgb8(matched[photo], protocol.read_at(size) or None)
         if not protocol.fits(output, original):
             (h, w), (h2, w2) = output.shape[:2], original.shape[:2]

@@ -102,7 +102,7 @@ def read_batches(
     photos: Sequence[Photo],
     protocol: Protocol,
     size: int,
-    read_outputs: Callable[[Photo, Pixels], dict[str, Pixels]] | None = None,
+    read_outputs: Callable[[Photo, Pixels], dict[str, Cut]] | None = None,
 ) -> Iterator[Batch]:
     """Photographs in order, cut by the protocol, in batches of one size; a few are read ahead in threads.
 

@@ -119,10 +119,15 @@ def test_ab_on_the_networks_own_grid(photographs: torch.Tensor, bins: Bins) -> N
         rgb_to_lab(photographs.float() / 255)[:, 1:].unflatten(3, (6, 4)).unflatten(2, (6, 4)).mean((3, 5))
     )
     colorers = [lambda _: {"cells": coarse + 0.5}, baselines(bins, prior)]
-    values = measure(colorers, [Batch("abcd", photographs)], bins, prior, grid_of="cells").values()
+    values = measure(
+        colorers, [Batch("abcd", photographs)], bins, prior, ["auc", "chroma"], grid_of="cells"
+    ).values()
     assert values["cells"]["auc"] == pytest.approx(100 * 150 / 151), "within all thresholds but the first"
     error = coarse.norm(dim=1).double()
     assert values["gray"]["auc"] == pytest.approx(brute_force_auc(error, torch.ones_like(error)))
+    drawn = bins.centers.norm(dim=1).mean().item()
+    assert values["random colour"]["chroma"] == pytest.approx(drawn, rel=0.2), "of cells, not means of pixels"
+    assert values["original"]["auc"] == 100
 
 
 def test_intervals_cover_the_truth_and_repeat() -> None:
