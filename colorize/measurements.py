@@ -82,11 +82,9 @@ class Measurements:
         """
         columns = []
         for metric in self.metrics:
-            value, weight = sums[metric]
-            columns.append(
-                torch.stack((value.double(), torch.as_tensor(weight).to(value).double().expand_as(value)), -1)
-            )
-        self._parts.setdefault(way, []).append(torch.stack(columns, dim=1).cpu().numpy())
+            value, weight = (torch.as_tensor(part).double().cpu() for part in sums[metric])
+            columns.append(torch.stack((value, weight.expand_as(value)), dim=-1))
+        self._parts.setdefault(way, []).append(torch.stack(columns, dim=1).numpy())
 
     @property
     def ways(self) -> list[str]:
