@@ -1,8 +1,8 @@
 """python -m scripts.evaluate data.root=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
                            [saturation=[S,..]] [vividness=[V,..]] [guide=[C,..]]
 python -m scripts.evaluate outputs=FOLDER reference=FOLDER|LIST|SHARDS [weights=NAME|FILE]
-Both: [prior=NAME|FILE] [protocol=working|zhang16|val5k|resize|whole] [lpips=FILE|none] [resamples=1000]
-      [seed=0] [sheet=100] [out=outputs/evaluation]
+Both: [prior=NAME|FILE] [protocol=working|zhang16|val5k|resize|whole] [size=PIXELS] [floor=1e-4]
+      [lpips=FILE|none] [resamples=1000] [seed=0] [sheet=100] [out=outputs/evaluation]
 
 Metrics of weights over photographs, a row for each temperature, saturation, vividness and guide (what is not
 given is as the weights have it); or of pictures that any tool made, NAME or NAME-color in `outputs` for each
@@ -27,8 +27,8 @@ from scripts.arguments import arguments, numbers, paths, run
 def main() -> None:
     args = arguments(
         __doc__, data=None, outputs=None, reference=None, weights=DEFAULT, temperature=[], saturation=[],
-        vividness=[], guide=[], prior=None, protocol=None, lpips=None, resamples=1000, seed=0, sheet=100,
-        out="outputs/evaluation",
+        vividness=[], guide=[], prior=None, protocol=None, size=None, floor=1e-4, lpips=None,
+        resamples=1000, seed=0, sheet=100, out="outputs/evaluation",
     )  # fmt: skip
     ts, ss, vs, gs = (numbers(k, args[k]) for k in ("temperature", "saturation", "vividness", "guide"))
     if (args.data is None) == (args.outputs is None) or (args.outputs is None) != (args.reference is None):
@@ -39,6 +39,8 @@ def main() -> None:
     key, root = ("reference", args.reference) if by_files else ("data", args.data)
     settings = Settings(
         str(args.protocol or ("whole" if by_files else "working")),
+        args.size,
+        args.floor,
         args.lpips,
         args.resamples,
         args.seed,

@@ -132,6 +132,21 @@ def test_the_prior_may_be_of_other_weights(
     assert own["ways"][way]["auc_rebalanced"] != by_other["ways"][way]["auc_rebalanced"]
 
 
+def test_size_of_the_squares_and_floor_of_the_prior(call: Callable[..., Results], reference: Path) -> None:
+    words = (f"data={reference}", "sheet=0", "lpips=none")
+    own, stated, smaller, flatter = (
+        call(*words, *more) for more in ((), ("size=64",), ("size=48",), ("floor=0.01",))
+    )
+    assert own["ways"] == stated["ways"]
+    assert (own["size"], smaller["size"]) == (64, 48)
+    assert "(48 pixels)" in smaller["notes"][0]
+    assert own["ways"]["gray"]["psnr"] != smaller["ways"]["gray"]["psnr"]
+    assert "1 / max(p, 0.01)" in flatter["notes"][1]
+    way = next(iter(own["ways"]))
+    assert own["ways"][way]["auc"] == flatter["ways"][way]["auc"]
+    assert own["ways"][way]["auc_rebalanced"] != flatter["ways"][way]["auc_rebalanced"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -141,6 +156,9 @@ def test_the_prior_may_be_of_other_weights(
         ("outputs=y reference=x vividness=1", "are of weights, not of outputs"),
         ("data=x protocol=paper", "there is no protocol paper; choose working, zhang16"),
         ("data=x resamples=3", "resamples takes a whole number of 100 or more, got 3"),
+        ("data=x size=32 protocol=resize", "size is of the protocol working; resize has its own"),
+        ("data=x size=0", "size takes a whole number of 1 or more, got 0"),
+        ("data=x floor=0", "floor takes a share above 0 and up to 1, such as 1e-4, got 0"),
         ("data=x lpips=nowhere.pth", "lpips: there is no file nowhere.pth"),
     ],
 )
