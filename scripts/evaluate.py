@@ -14,6 +14,7 @@ docs/evaluation.md says what protocols and figures are. Bins and prior are those
 weights `prior`.
 """
 
+import itertools
 from pathlib import Path
 
 from colorize import Colorizer
@@ -56,15 +57,17 @@ def main() -> None:
         if args.prior is None
         else Judge.of(str(args.prior), Colorizer.load(str(args.prior)))
     )
-    decodings = {
-        f"T={t:g} S={s:g}" + ("" if v is None else f" V={v:g}") + (f" G={g:g}" if g else ""): Decoding(
-            t, s, None if v is None else colorizer.offset(v), g
+    decodings = {}
+    for t, s, v, g in itertools.product(ts or [None], ss or [None], vs or [None], gs or [None]):
+        stated = {"T": t, "S": s, "V": v, "G": g}  # the rest is as the weights have it
+        name = " ".join(f"{key}={number:g}" for key, number in stated.items() if number is not None)
+        vividness = colorizer.vividness if v is None else v
+        decodings[name or Path(str(args.weights)).stem] = Decoding(
+            colorizer.temperature if t is None else t,
+            colorizer.saturation if s is None else s,
+            None if vividness is None else colorizer.offset(vividness),
+            colorizer.guide if g is None else g,
         )
-        for t in ts or [colorizer.temperature]
-        for s in ss or [colorizer.saturation]
-        for v in vs or [colorizer.vividness]
-        for g in gs or [colorizer.guide]
-    }
     what = f"outputs in {args.outputs}" if by_files else str(args.weights)
     title = f"{what} on {len(photos)} photographs of {root}"
     evaluate_photos(title, str(args.weights), colorizer, judge, decodings, photos, outputs, settings, out)
