@@ -21,6 +21,7 @@ from colorize.measurements import EQUAL, METRICS, Interval, Measurements, print_
 from colorize.metrics import AUC_FLOOR, AUC_LIMIT
 from colorize.outputs import match_outputs, output_reader
 from colorize.perceptual import Lpips, find_alexnet, how_to_get_lpips, load_lpips
+from colorize.prior_file import is_prior, read_prior
 from colorize.protocols import Protocol, find_protocol, read_batches
 
 RESULTS, REPORT = "results.json", "report.html"
@@ -86,6 +87,18 @@ class Judge(NamedTuple):
         if colorizer.prior is None:
             raise ValueError(f"{name} holds no prior, which the rebalanced AuC needs")
         return cls(name, colorizer.bins, colorizer.prior)
+
+    @classmethod
+    def read(cls, name: str) -> "Judge":
+        """Those of weights, by name or file, or of a file of scripts.prior.
+
+        Raises:
+            ValueError: if there is no such thing.
+        """
+        if is_prior(name):
+            counted = read_prior(name)
+            return cls(name, Bins(counted.centers), counted.prior)
+        return cls.of(name, Colorizer.load(name))
 
 
 def prepare(out: Path) -> Path:

@@ -10,8 +10,8 @@ NAME in `reference`. Beside them gray, the mean colour, a random colour of the p
 figure has a 95 % interval, by drawing photographs `resamples` times anew.
 
 Prints a table; `out` gets results.json and report.html with the `sheet` photographs coloured worst and best.
-docs/evaluation.md says what protocols and figures are. Bins and prior are those of the weights, or of the
-weights `prior`.
+docs/evaluation.md says what protocols and figures are. Bins and prior are those of the weights, or of
+`prior`: other weights, or a file of scripts.prior.
 """
 
 import itertools
@@ -52,11 +52,7 @@ def main() -> None:
     outputs = Path(str(args.outputs)) if by_files else None
     out = prepare(Path(str(args.out)))
     colorizer = Colorizer.load(str(args.weights))
-    judge = (
-        Judge.of(str(args.weights), colorizer)
-        if args.prior is None
-        else Judge.of(str(args.prior), Colorizer.load(str(args.prior)))
-    )
+    judge = Judge.of(str(args.weights), colorizer) if args.prior is None else Judge.read(str(args.prior))
     decodings = {}
     for t, s, v, g in itertools.product(ts or [None], ss or [None], vs or [None], gs or [None]):
         stated = {"T": t, "S": s, "V": v, "G": g}  # the rest is as the weights have it

@@ -14,6 +14,7 @@ from PIL import Image
 
 from colorize.evaluation import BASELINES
 from colorize.measurements import METRICS
+from colorize.prior_file import CountedPrior
 from scripts import arguments, evaluate
 from tests.pictures import photo, tiny_colorizer
 
@@ -141,6 +142,19 @@ def test_size_of_the_squares(call: Callable[..., Results], reference: Path) -> N
     assert (own["size"], smaller["size"]) == (64, 48)
     assert "(48 pixels)" in smaller["notes"][0]
     assert own["ways"]["gray"]["psnr"] != smaller["ways"]["gray"]["psnr"]
+
+
+def test_the_prior_may_be_a_file_of_its_own(
+    call: Callable[..., Results], reference: Path, tmp_path: Path
+) -> None:
+    tiny = tiny_colorizer()
+    assert tiny.prior is not None
+    CountedPrior(tiny.bins.centers, tiny.prior, {}, {}).write(tmp_path / "prior.safetensors")
+    own, counted = (
+        call(f"data={reference}", *words) for words in ((), (f"prior={tmp_path}/prior.safetensors",))
+    )
+    assert counted["prior"] == f"{tmp_path}/prior.safetensors"
+    assert own["ways"] == counted["ways"]
 
 
 @pytest.mark.parametrize(
