@@ -130,6 +130,15 @@ def test_broken_files_are_named_and_counted_from_the_copy_too(
             data_of(folder, tmp_path / "cache", max_broken=0.1)
 
 
+def test_a_photograph_that_vanishes_is_a_broken_one(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = find_photos(str(folder))
+    photos[3].path.unlink()
+    assert len(kept.hold(photos, 32, BrokenFiles(0, 10), tmp_path / "cache")) == 9
+    assert capsys.readouterr().err == f"skipped {photos[3]}: cannot be read: No such file or directory\n"
+
+
 def test_a_folder_that_takes_no_copy_is_one_clear_line(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(

@@ -65,12 +65,20 @@ def hold(
 
 def key(photos: Sequence[Photo], image_size: int | None = None) -> str:
     """A hash of photographs by names, sizes and times of change, and of the size they are decoded to."""
-    modified = {path: path.stat().st_mtime_ns for path in {photo.path for photo in photos}}
+    modified = {path: _time_of_change(path) for path in {photo.path for photo in photos}}
     content = hashlib.blake2b(f"{FORMAT} {image_size}\n".encode(), digest_size=DIGEST_SIZE)
     for photo in photos:
         about = (photo.name, photo.size, photo.offset, modified[photo.path])
         content.update("\0".join(map(str, about)).encode(errors="surrogateescape") + b"\n")
     return content.hexdigest()
+
+
+def _time_of_change(path: Path) -> int | None:
+    """In ns; None where the file cannot be reached any more, which reading it will say."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _write(path: Path, photos: Sequence[Photo], image_size: int, broken: BrokenFiles) -> None:
