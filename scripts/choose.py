@@ -1,13 +1,14 @@
-"""python -m scripts.choose data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                         [vividness=[V,..]] [saturation=[S,..]] [guide=C] [below_gray=0]
-                         [rows=10] [max_broken=0.01]
+"""python -m scripts.choose data=FOLDER|LIST|SHARDS [weights=NAME|FILE]
+                         [temperature=[T,..]] [vividness=[V,..]]
+                         [saturation=[S,..]] [guide=C] [below_gray=0] [rows=10]
+                         [max_broken=0.01]
 
-Temperature, vividness and saturation for weights, by validation photographs: of all
-combinations the one with the highest rebalanced AuC whose raw AuC is at most `below_gray`
-points below that of grey pictures, and whose mean chroma is within 30 % of the
-originals'. Prints it (*), grey, and the `rows` combinations with the highest rebalanced
-AuC; `guide` is as the weights have it. Broken photographs are named and left out, up to
-the share max_broken.
+Temperature, vividness and saturation for weights, by validation photographs: of
+all combinations the one with the highest rebalanced AuC whose raw AuC is at
+most `below_gray` points below that of grey pictures, and whose mean chroma is
+within 30 % of the originals'. Prints it (*), grey, and the `rows` combinations
+with the highest rebalanced AuC; `guide` is as the weights have it. Broken
+photographs are named and left out, up to the share max_broken.
 """
 
 import torch

@@ -1,8 +1,10 @@
 """python -m scripts.convert weights=FILE.pth out=FILE.safetensors [image_size=256]
 
-Make a weights file of the authors' released `eccv16` state dict (colorization_release_v2-9b330a0b.pth of
-github.com/richzhang/colorization), so that `colorize.py --weights FILE.safetensors` colours with it. Their
-bin centres are kept; their code decodes without a temperature, and so T is 1. Nothing in the file is run.
+Make a weights file of the authors' released `eccv16` state dict
+(colorization_release_v2-9b330a0b.pth of github.com/richzhang/colorization), so
+that `colorize.py --weights FILE.safetensors` colours with it. Their bin centres
+are kept; their code decodes without a temperature, and so T is 1. Nothing in
+the file is run.
 """
 
 import pickle

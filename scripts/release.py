@@ -1,10 +1,12 @@
-"""python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME command=... hardware=...
-                          licence=... [temperature=T] [saturation=S] [vividness=V] [guide=C]
+"""python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME
+                          command=... hardware=... licence=...
+                          [temperature=T] [saturation=S] [vividness=V] [guide=C]
                           [force=true]
 
-Put trained weights into the package in half precision. Their metadata gets the command that made them, the
-hardware and the licence; temperature and the rest are those that validation photographs asked for.
-Released weights are replaced only with force=true.
+Put trained weights into the package in half precision. Their metadata gets the
+command that made them, the hardware and the licence; temperature and the rest
+are those that validation photographs asked for. Released weights are replaced
+only with force=true.
 """
 
 import re

@@ -55,6 +55,7 @@ def test_the_command_writes_shards_that_can_be_trained_on(
         ((str(folder), "out", "more"), "takes data=, out=, photographs="),
         ((str(folder), "out", "quality=0"), "quality must be a whole number from 1 to 100, got 0"),
         ((f"{folder}/nowhere", "out"), "there is no"),
+        ((str(folder), "out/"), "OUT is how the names of shards begin, such as out/photos; got out/"),
     ):
         with pytest.raises(SystemExit):
             script(monkeypatch, *words)

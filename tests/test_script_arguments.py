@@ -1,5 +1,6 @@
 """Wrong arguments of the scripts: one line and exit code 2, before the work begins."""
 
+import ast
 import importlib
 import sys
 from collections.abc import Callable
@@ -76,3 +77,14 @@ def test_release_replaces_weights_only_by_force(
     assert Colorizer.load(tmp_path / "tiny.safetensors").temperature == 0.5
     call("release", *words, "name=tiny", "temperature=0.7", "force=true")
     assert Colorizer.load(tmp_path / "tiny.safetensors").temperature == 0.7
+
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text())
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_usage_fits_80_columns(name: str) -> None:
+    usage = ast.get_docstring(ast.parse((ROOT / f"scripts/{name}.py").read_text()))
+    assert usage is not None
+    assert usage.startswith(f"python -m scripts.{name} ")
+    assert max(map(len, usage.splitlines())) <= 80
