@@ -8,12 +8,14 @@ the file is run.
 """
 
 import pickle
+import warnings
 
 import torch
 
 from colorize.bins import Bins
 from colorize.colorizer import Colorizer
 from colorize.networks.zhang16 import Zhang16, from_released
+from colorize.ranges import check_value
 from colorize.weights_file import load_network
 from scripts.arguments import MISSING, arguments, run, writable
 
@@ -21,10 +23,16 @@ from scripts.arguments import MISSING, arguments, run, writable
 def main() -> None:
     args = arguments(__doc__, weights=MISSING, out=MISSING, image_size=256)
     out = writable("out", str(args.out), (".safetensors",))
+    check_value("data.image_size", args.image_size)
     try:
-        state = torch.load(args.weights, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():  # of odd pickles
+            warnings.simplefilter("ignore")
+            state = torch.load(str(args.weights), weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{args.weights} is no state dict that torch can read: {error}") from error
+        # Not in torch's words, which advise to run what is in the file.
+        raise ValueError(
+            f"{args.weights} is no state dict: damaged, or it holds more than tensors (nothing in it was run)"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise ValueError(f"{args.weights} is no state dict: expected names with tensors")
     state, centers = from_released(state)
