@@ -23,6 +23,7 @@ from colorize import __version__
 
 if TYPE_CHECKING:
     from colorize.colorizer import Colorizer
+    from colorize.frozen.running import FrozenColorizer
     from colorize.images import Picture
     from colorize.targets import Job
 
@@ -79,7 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
     add("-o", "--output", type=_path, metavar="DIR", help="write into DIR, keeping the structure of folders")
-    add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
+    add(
+        "--weights",
+        default="conv8",
+        metavar="NAME",
+        help="released weights, a file of them or a frozen one (default: conv8)",
+    )
     add(
         "--temperature",
         type=_factor,
@@ -184,7 +190,16 @@ def _color(
         pool.shutdown(cancel_futures=True)
 
 
-def _load(options: argparse.Namespace) -> "Colorizer":
+def _load(options: argparse.Namespace) -> "Colorizer | FrozenColorizer":
+    if options.weights.lower().endswith((".onnx", ".pt2", ".pte")):
+        from colorize.frozen.running import FrozenColorizer  # without torch
+
+        if options.device not in ("auto", "cpu"):
+            raise _WrongOption(f"argument --device: {options.weights} is frozen and runs on the processor")
+        try:
+            return FrozenColorizer.load(options.weights)
+        except ValueError as error:
+            raise _WrongOption(str(error)) from error
     # Threads that spin while they wait make torch several times slower beside another busy program.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from colorize.colorizer import Colorizer
@@ -197,7 +212,7 @@ def _load(options: argparse.Namespace) -> "Colorizer":
 
 def _color_one(
     pool: ThreadPoolExecutor,
-    colorizer: "Colorizer",
+    colorizer: "Colorizer | FrozenColorizer",
     job: "Job",
     read: "Future[Picture]",
     options: argparse.Namespace,

@@ -176,6 +176,18 @@ class Colorizer:
         values = torch.from_numpy(rgb.astype(np.float32)).to(self.device)
         return rgb_to_lightness(values.permute(2, 0, 1).contiguous())
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """Its settings, as JSON can hold them."""
+        return {
+            "network": {"name": self.name, **self.network.options},
+            "bins": {**self.bins_info, "neighbours": self.bins.neighbours, "sigma": self.bins.sigma},
+            "temperature": self.temperature,
+            "image_size": self.image_size,
+            "saturation": self.saturation,
+            "training": self.training,
+        }
+
     def save(self, path: str | os.PathLike[str], half: bool = False) -> None:
         """Write the weights file, which stands alone: network, bins, prior and settings.
 
@@ -189,15 +201,7 @@ class Colorizer:
         tensors["bins.centers"] = self.bins.centers
         if self.prior is not None:
             tensors["prior"] = self.prior.float()
-        about = {
-            "network": {"name": self.name, **self.network.options},
-            "bins": {**self.bins_info, "neighbours": self.bins.neighbours, "sigma": self.bins.sigma},
-            "temperature": self.temperature,
-            "image_size": self.image_size,
-            "saturation": self.saturation,
-            "training": self.training,
-        }
-        write_weights(path, about, tensors)
+        write_weights(path, self.about, tensors)
 
     @classmethod
     def load(

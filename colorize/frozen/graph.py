@@ -1,0 +1,191 @@
+"""All that `Colorizer` does to a picture, as one graph of tensor operations that can be exported.
+
+There is no branch on a value and no loop over tiles: sizes are tensors, and where only some pixels need work
+they are gathered. `Looking` and `Painting` are its halves: the network's part, which no setting touches, and
+what follows, which can be done again for other settings or strip by strip; `Whole` is both.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from colorize.color import (
+    EPSILON,
+    GAMUT_STEPS,
+    SLOPE,
+    WHITE_XYZ,
+    XYZ_FROM_RGB,
+    linear_to_srgb,
+    srgb_to_linear,
+)
+from colorize.colorizer import Colorizer
+from colorize.images.pixels import MAX_ASPECT
+
+_KNEE = 0.2068966  # what EPSILON is on the other side of the cube root
+_SLACK = 1e-5  # rounding of white and of the primaries is not outside sRGB
+_COLDEST = 1e-30  # temperatures below it are the limit itself: all but the likeliest bin underflow to 0
+
+
+class Looking(nn.Module):
+    """From a picture to the network's logits, by way of the working size.
+
+    Args:
+        colorizer: whose network and working size are frozen.
+    """
+
+    def __init__(self, colorizer: Colorizer) -> None:
+        super().__init__()
+        self.network = colorizer.network
+        self.size = colorizer.image_size
+
+    def forward(self, rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b q i j"]:
+        """Logits of sRGB in [0, 1]; resized as `images.resize` does it, rounded to 8 bits after each axis."""
+        h, w = rgb.shape[-2:]
+        sides = small_sides(h, w, self.size)
+        h2, w2 = (side.item() for side in sides.long())
+        for side in (h2, w2):
+            torch._check(side >= self.size)
+            torch._check(side <= self.size * MAX_ASPECT)
+        levels = (rgb * 255).round()
+        levels = (levels @ cubic_weights(w2, w, w / sides[1]).T).round().clamp(0, 255)
+        levels = (cubic_weights(h2, h, h / sides[0]) @ levels).round().clamp(0, 255)
+        logits: Tensor = self.network.predict(116 * _root(levels / 255)[:, None] - 16)
+        return logits.float()
+
+
+class Painting(nn.Module):
+    """From a picture, or a strip of it, and its logits to the picture in colour.
+
+    Args:
+        colorizer: whose bins are frozen.
+        gather: fit only the pixels outside sRGB, instead of all and then choosing; ten times less work, for
+            what can run tensors whose size depends on values.
+    """
+
+    def __init__(self, colorizer: Colorizer, gather: bool = True) -> None:
+        super().__init__()
+        self.gather = gather
+        # a* and b* as the parts that they add to the cube roots of X/Xn, Y/Yn, Z/Zn
+        shares = torch.tensor([[1 / 500, 0.0], [0.0, 0.0], [0.0, -1 / 200]], dtype=torch.float64)
+        self.register_buffer("shares", (shares @ colorizer.bins.centers.double().cpu().T).float())
+        to_scaled = (
+            torch.tensor(XYZ_FROM_RGB, dtype=torch.float64) / torch.tensor(WHITE_XYZ)[:, None].double()
+        )
+        self.register_buffer("rgb_from_scaled", torch.linalg.inv(to_scaled).float())
+
+    shares: Tensor
+    rgb_from_scaled: Tensor
+
+    def forward(
+        self,
+        rgb: Float[Tensor, "b 3 h w"],
+        logits: Float[Tensor, "b q i j"],
+        temperature: Float[Tensor, ""],
+        saturation: Float[Tensor, ""],
+        cells: Float[Tensor, " 2"],
+        top: Int[Tensor, ""],
+        height: Int[Tensor, ""],
+    ) -> Float[Tensor, "b 3 h w"]:
+        """The picture with its own lightness, coloured.
+
+        Args:
+            rgb: sRGB in [0, 1].
+            logits: of the whole picture.
+            temperature: of the annealed mean; 0 is the mode.
+            saturation: factor on ab.
+            cells: of the logits' grid to the whole picture's height and width; not whole numbers where the
+                grid reaches beyond the picture.
+            top: the strip's first row in the picture.
+            height: of the whole picture.
+        """
+        b, _, h, w = rgb.shape
+        below = (logits - logits.amax(dim=1, keepdim=True)) / temperature.clamp(min=_COLDEST)
+        share = torch.softmax(below, dim=1) * saturation
+        coarse = torch.einsum("cq,bqij->cbij", self.shares, share)
+        rows = cubic_weights(h, logits.shape[2], cells[0] / height, top)
+        columns = cubic_weights(w, logits.shape[3], cells[1] / w)
+        shares = (rows @ (coarse @ columns.T)).reshape(3, b * h * w)
+        linear = self._into_srgb(_root(rgb).reshape(b * h * w), shares)
+        return linear_to_srgb(linear.clamp(0, 1)).reshape(3, b, h, w).movedim(0, 1)
+
+    def _into_srgb(self, root: Float[Tensor, " n"], shares: Float[Tensor, "3 n"]) -> Float[Tensor, "3 n"]:
+        """Linear RGB; pixels outside sRGB get the most colourful colour of their lightness and hue inside.
+
+        The bisection of `color.lab_to_rgb`.
+        """
+        linear = self._linear(root + shares)
+        is_inside = _is_inside(linear)
+        (outside,) = (~is_inside).nonzero(as_tuple=True) if self.gather else (None,)
+        if outside is not None:
+            root, shares = root[outside], shares[:, outside]
+        chroma = torch.zeros_like(root)
+        for k in range(1, GAMUT_STEPS + 1):
+            more = chroma + 0.5**k
+            chroma = torch.where(_is_inside(self._linear(root + shares * more)), more, chroma)
+        fitted = self._linear(root + shares * chroma)
+        return (
+            torch.where(is_inside, linear, fitted)
+            if outside is None
+            else linear.index_copy(1, outside, fitted)
+        )
+
+    def _linear(self, roots: Float[Tensor, "3 n"]) -> Float[Tensor, "3 n"]:
+        cubes = torch.where(roots > _KNEE, roots * roots * roots, (roots - 16 / 116) * (1 / SLOPE))
+        return self.rgb_from_scaled @ cubes
+
+
+class Whole(nn.Module):
+    """From a picture to the same in colour.
+
+    Args:
+        colorizer: what is frozen.
+        gather: as `Painting` takes it.
+    """
+
+    def __init__(self, colorizer: Colorizer, gather: bool = True) -> None:
+        super().__init__()
+        self.looking, self.painting = Looking(colorizer), Painting(colorizer, gather)
+
+    def forward(
+        self,
+        rgb: Float[Tensor, "b 3 h w"],
+        temperature: Float[Tensor, ""],
+        saturation: Float[Tensor, ""],
+    ) -> Float[Tensor, "b 3 h w"]:
+        """sRGB in [0, 1] with the lightness of `rgb`, which may be grey or have colours."""
+        h, w = rgb.shape[-2:]
+        cells = small_sides(h, w, self.looking.size) / self.looking.network.stride
+        top, height = torch.scalar_tensor(0), torch.scalar_tensor(h)
+        colored: Tensor = self.painting(rgb, self.looking(rgb), temperature, saturation, cells, top, height)
+        return colored
+
+
+def small_sides(h: int, w: int, size: int) -> Float[Tensor, "2"]:
+    """Height and width at which the network sees a picture, as whole numbers: those of `images.resize`."""
+    # In float64, as Python computes: at a tie the last bit decides.
+    sides = torch.stack([torch.scalar_tensor(side, dtype=torch.float64) for side in (h, w)])
+    return (sides * (size / sides.amin(dim=0))).round().clamp(max=size * MAX_ASPECT)
+
+
+def cubic_weights(
+    n: int, size: int, step: Float[Tensor, ""], top: Int[Tensor, ""] | int = 0
+) -> Float[Tensor, "n size"]:
+    """`upsampling.cubic_weights` for sizes that are known only when the graph runs."""
+    center = (torch.arange(n, dtype=torch.float64) + top + 0.5) * step - 0.5
+    distance = (center[:, None] - torch.arange(size)).abs() / step.clamp(min=1.0)
+    near = (1.5 * distance - 2.5) * distance * distance + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
+def _root(rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+    """Of sRGB in [0, 1] the cube root of Y/Yn as CIE Lab takes it, (L* + 16) / 116."""
+    red, green, blue = XYZ_FROM_RGB[1]
+    linear = srgb_to_linear(rgb)
+    y = red * linear[:, 0] + green * linear[:, 1] + blue * linear[:, 2]
+    return torch.where(y > EPSILON, y.clamp(min=EPSILON) ** (1 / 3), SLOPE * y + 16 / 116)
+
+
+def _is_inside(linear: Float[Tensor, "3 n"]) -> Tensor:
+    return (linear - 0.5).abs().amax(dim=0) <= 0.5 + _SLACK
