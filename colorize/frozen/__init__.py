@@ -1,7 +1,8 @@
 """Weights frozen with all that colouring takes into one file, which runs without this package's networks.
 
-graph.py is what is frozen; export.py writes it as ONNX, PyTorch's pt2 or ExecuTorch's pte and checks each file
-beside `Colorizer`; running.py colours with such files, ONNX without torch; layers.py says what is inside.
+graph.py is what is frozen; export.py writes it as ONNX, PyTorch's pt2 or ExecuTorch's pte and checks each
+file beside `Colorizer`; running.py colours with such files, ONNX without torch; layers.py and report.py say
+what is inside; page.py writes and serves what the page of demo/ runs.
 
 Every file takes `rgb` (float32 b 3 h w, sRGB in [0, 1], grey or not, any sizes), `temperature` and
 `saturation` (float32 scalars) and gives `colored` like `rgb`. What else belongs to the weights travels inside

@@ -1,4 +1,4 @@
-"""`freeze`: a colorizer as one file for ONNX Runtime, torch.export or ExecuTorch, checked beside the original."""
+"""`freeze`: a colorizer as one file for ONNX Runtime, PyTorch or ExecuTorch, checked beside the original."""
 
 import importlib.util
 import json
@@ -34,6 +34,7 @@ def freeze(
     """Write a frozen file, which appears only when it gives the pictures that `colorizer` gives.
 
     Args:
+        colorizer: what is frozen.
         path: by custom ends as `SUFFIXES` says.
         form: a key of `SUFFIXES`.
         precision: of the stored weights; the pictures are compared with those of weights so rounded.
@@ -47,9 +48,9 @@ def freeze(
     """
     check_form(form)
     smaller = with_precision(colorizer, precision)
-    about = json.dumps({**_about(colorizer), "precision": precision, "form": form})
+    about = json.dumps({**about_file(colorizer), "precision": precision, "form": form})
     with images.replacing(path) as temporary:
-        _WRITERS[form](export_graph(Whole(smaller)), about, temporary)
+        _WRITERS[form](export_whole(smaller, gather=form != "executorch"), about, temporary)
         named = temporary.with_name(temporary.name + SUFFIXES[form])  # for loaders, which go by it
         temporary.rename(named)
         try:
@@ -97,20 +98,28 @@ def test_picture(h: int, w: int) -> Array:
     return levels
 
 
-def export_graph(graph: nn.Module, *others: Tensor) -> ExportedProgram:
-    """`graph` as torch.export's program, for any batch, height and width.
+def export_whole(colorizer: Colorizer, gather: bool = True) -> ExportedProgram:
+    """The whole graph, for any batch, height and width."""
+    examples = (torch.rand(2, 3, 67, 93), torch.tensor(0.38), torch.tensor(1.0))
+    return export_graph(Whole(colorizer, gather), examples, ((0, 2, 3), (), ()))
+
+
+def export_graph(
+    graph: nn.Module, examples: tuple[Tensor, ...], free: tuple[tuple[int, ...], ...]
+) -> ExportedProgram:
+    """`graph` as torch.export's program.
 
     Args:
-        others: example values of inputs between the picture and the two scalars.
+        graph: what is exported.
+        examples: inputs, none of whose free sizes is 1.
+        free: of each input the axes whose sizes stay open.
     """
-    free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    scalars = (torch.tensor(0.38), torch.tensor(1.0))
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(
             graph.eval(),
-            (torch.rand(2, 3, 67, 93), *others, *scalars),
-            dynamic_shapes=(free, *({} for _ in (*others, *scalars))),
+            examples,
+            dynamic_shapes=tuple(dict.fromkeys(axes, Dim.DYNAMIC) for axes in free),
         )
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # names files of this machine
@@ -122,14 +131,14 @@ def write_onnx(
     about: str,
     path: Path,
     inputs: tuple[str, ...] = INPUTS,
-    output: str = OUTPUT,
+    outputs: tuple[str, ...] = (OUTPUT,),
 ) -> None:
     """Write a program as ONNX, sealed, with `about` in its metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter
         exported: Any = torch.onnx.export(
             program, dynamo=True, opset_version=OPSET, verbose=False,
-            input_names=list(inputs), output_names=[output],
+            input_names=list(inputs), output_names=list(outputs),
         )  # fmt: skip
     model = exported.model_proto
     model.producer_name, model.producer_version = "colorize", __version__
@@ -156,7 +165,7 @@ _WRITERS: dict[str, Callable[[ExportedProgram, str, Path], None]] = {
 }
 
 
-def _about(colorizer: Colorizer) -> dict[str, Any]:
+def about_file(colorizer: Colorizer) -> dict[str, Any]:
     """What the file says of itself, as JSON can hold it."""
     about = colorizer.about
     return {

@@ -38,8 +38,12 @@ class Looking(nn.Module):
         self.network = colorizer.network
         self.size = colorizer.image_size
 
-    def forward(self, rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b q i j"]:
-        """Logits of sRGB in [0, 1]; resized as `images.resize` does it, rounded to 8 bits after each axis."""
+    def forward(self, rgb: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b q i j"], Float[Tensor, "2"]]:
+        """Logits of sRGB in [0, 1], and how many cells of their grid go to the picture's height and width.
+
+        Cells are no whole numbers where the grid reaches beyond the picture. The picture is resized as
+        `images.resize` does it, rounded to 8 bits after each axis.
+        """
         h, w = rgb.shape[-2:]
         sides = small_sides(h, w, self.size)
         h2, w2 = (side.item() for side in sides.long())
@@ -50,7 +54,7 @@ class Looking(nn.Module):
         levels = (levels @ cubic_weights(w2, w, w / sides[1]).T).round().clamp(0, 255)
         levels = (cubic_weights(h2, h, h / sides[0]) @ levels).round().clamp(0, 255)
         logits: Tensor = self.network.predict(116 * _root(levels / 255)[:, None] - 16)
-        return logits.float()
+        return logits.float(), (sides / self.network.stride).float()
 
 
 class Painting(nn.Module):
@@ -80,30 +84,29 @@ class Painting(nn.Module):
         self,
         rgb: Float[Tensor, "b 3 h w"],
         logits: Float[Tensor, "b q i j"],
-        temperature: Float[Tensor, ""],
-        saturation: Float[Tensor, ""],
-        cells: Float[Tensor, " 2"],
+        cells: Float[Tensor, "2"],
         top: Int[Tensor, ""],
         height: Int[Tensor, ""],
+        temperature: Float[Tensor, ""],
+        saturation: Float[Tensor, ""],
     ) -> Float[Tensor, "b 3 h w"]:
         """The picture with its own lightness, coloured.
 
         Args:
             rgb: sRGB in [0, 1].
             logits: of the whole picture.
-            temperature: of the annealed mean; 0 is the mode.
-            saturation: factor on ab.
-            cells: of the logits' grid to the whole picture's height and width; not whole numbers where the
-                grid reaches beyond the picture.
+            cells: as `Looking` gives them.
             top: the strip's first row in the picture.
             height: of the whole picture.
+            temperature: of the annealed mean; 0 is the mode.
+            saturation: factor on ab.
         """
         b, _, h, w = rgb.shape
         below = (logits - logits.amax(dim=1, keepdim=True)) / temperature.clamp(min=_COLDEST)
         share = torch.softmax(below, dim=1) * saturation
         coarse = torch.einsum("cq,bqij->cbij", self.shares, share)
-        rows = cubic_weights(h, logits.shape[2], cells[0] / height, top)
-        columns = cubic_weights(w, logits.shape[3], cells[1] / w)
+        rows = cubic_weights(h, logits.shape[2], cells[0].double() / height, top)
+        columns = cubic_weights(w, logits.shape[3], cells[1].double() / w)
         shares = (rows @ (coarse @ columns.T)).reshape(3, b * h * w)
         linear = self._into_srgb(_root(rgb).reshape(b * h * w), shares)
         return linear_to_srgb(linear.clamp(0, 1)).reshape(3, b, h, w).movedim(0, 1)
@@ -153,10 +156,8 @@ class Whole(nn.Module):
         saturation: Float[Tensor, ""],
     ) -> Float[Tensor, "b 3 h w"]:
         """sRGB in [0, 1] with the lightness of `rgb`, which may be grey or have colours."""
-        h, w = rgb.shape[-2:]
-        cells = small_sides(h, w, self.looking.size) / self.looking.network.stride
-        top, height = torch.scalar_tensor(0), torch.scalar_tensor(h)
-        colored: Tensor = self.painting(rgb, self.looking(rgb), temperature, saturation, cells, top, height)
+        top, height = (torch.scalar_tensor(rows, dtype=torch.int64) for rows in (0, rgb.shape[2]))
+        colored: Tensor = self.painting(rgb, *self.looking(rgb), top, height, temperature, saturation)
         return colored
 
 

@@ -59,6 +59,8 @@ def quality(exact: Colorizer, smaller: Colorizer, pictures: Iterable[Array]) -> 
     """How far the pictures of `smaller` are from those of `exact`.
 
     Args:
+        exact: with its weights as they are.
+        smaller: what `with_precision` made of it.
         pictures: h w 3 of uint8.
 
     Returns:

@@ -93,7 +93,8 @@ class FrozenColorizer:
         top = np.float32(np.iinfo(rgb.dtype).max)
         planes = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32) / top
         colored = self.run(planes, temperature, saturation)[0]
-        return np.rint(colored.transpose(1, 2, 0) * top).astype(rgb.dtype)
+        levels: Array = np.rint(colored.transpose(1, 2, 0) * top).astype(rgb.dtype)
+        return levels
 
 
 def _load_onnx(path: str | os.PathLike[str]) -> tuple[Run, str]:

@@ -1,0 +1,49 @@
+"""Frozen files of small networks, each made once for all tests: exporting takes seconds."""
+
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+from colorize.bins import Bins, srgb_centers
+from colorize.colorizer import Colorizer
+from colorize.frozen import SUFFIXES, export
+from colorize.networks import make_network
+
+FORMS = ("onnx", "pt2")
+_SMALL: dict[str, dict[str, Any]] = {"unet": {"widths": [8, 8, 16], "down": [1, 1, 1]}}
+_folder = tempfile.TemporaryDirectory()
+
+
+@functools.cache
+def network_colorizer(name: str) -> Colorizer:
+    """One of chance that gives strong colours, with settings that are not the defaults."""
+    torch.manual_seed(0)
+    bins = Bins(srgb_centers(40.0))
+    network = make_network(name, len(bins), **_SMALL.get(name, {}))
+    last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1]
+    nn.init.normal_(last.weight, std=2 / last.in_channels**0.5)
+    prior = torch.linspace(1, 2, len(bins))
+    return Colorizer(
+        network, bins, name=name, temperature=0.5, image_size=40, saturation=1.25, prior=prior / prior.sum(),
+        bins_info={"source": "srgb", "step": 40.0}, training={"root": "chance", "licence": "CC0"},
+    )  # fmt: skip
+
+
+@functools.cache
+def program(name: str) -> Any:
+    """The exported graph."""
+    return export.export_whole(network_colorizer(name))
+
+
+@functools.cache
+def frozen_file(name: str, form: str) -> Path:
+    """The file that `freeze` leaves."""
+    path = Path(_folder.name) / f"{name}{SUFFIXES[form]}"
+    with mock.patch.object(export, "export_whole", return_value=program(name)):
+        export.freeze(network_colorizer(name), path, form)
+    return path

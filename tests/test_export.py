@@ -1,0 +1,190 @@
+"""Frozen files beside the colorizer that they were made from."""
+
+import copy
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from colorize import __version__, cli
+from colorize.frozen import export
+from colorize.frozen.precision import quality, with_precision
+from colorize.frozen.running import FrozenColorizer
+from colorize.frozen.sealing import read_sealed, seal
+from colorize.networks import NETWORKS
+from tests.frozen import FORMS, frozen_file, network_colorizer, program
+from tests.pictures import ROOT, photo, photo16
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.abs(a.astype(np.int32) - b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_frozen_files_give_the_colorizers_pictures(name: str, form: str) -> None:
+    colorizer = network_colorizer(name)
+    frozen = FrozenColorizer.load(frozen_file(name, form))
+    # The working sizes of 80 x 101 and 64 x 100 are ties of rounding; 5 x 900 is squeezed.
+    for h, w in ((61, 47), (80, 101), (64, 100), (5, 900), (1, 1), (207, 333)):
+        rgb = photo(h, w)
+        assert _difference(frozen(rgb), colorizer(rgb)).max() <= 1
+        assert _difference(frozen(rgb, 1.0, 0.3), colorizer(rgb, 1.0, 0.3)).max() <= 1
+        hard = _difference(frozen(rgb, 0.0), colorizer(rgb, 0.0)) <= 1
+        assert hard.mean() > 0.999  # where two bins are as likely, rounding decides
+    assert np.ptp(frozen(photo(61, 47)), axis=2).mean() > 10  # there is colour
+    fine = photo16(50, 70)
+    assert _difference(frozen(fine), colorizer(fine)).max() <= 150  # of 65,535: half an 8-bit level
+    batch = np.stack([photo(44, 52), 255 - photo(44, 52), photo(44, 52)[::-1]]).transpose(0, 3, 1, 2)
+    together = frozen.run(batch.astype(np.float32) / 255, 0.5, 1.0)
+    for one, colored in zip(batch, together, strict=True):
+        np.testing.assert_allclose(
+            frozen.run(one[None].astype(np.float32) / 255, 0.5, 1.0)[0], colored, atol=1e-4
+        )
+
+
+def test_all_settings_travel_inside() -> None:
+    colorizer = network_colorizer("conv8")
+    for form in FORMS:
+        frozen = FrozenColorizer.load(frozen_file("conv8", form))
+        about = frozen.about
+        assert {
+            key: about[key] for key in ("network", "image_size", "temperature", "saturation", "training")
+        } == {
+            key: colorizer.about[key]
+            for key in ("network", "image_size", "temperature", "saturation", "training")
+        }
+        np.testing.assert_array_equal(about["bins"]["centers"], colorizer.bins.centers)
+        np.testing.assert_allclose(about["prior"], colorizer.prior)
+        assert (about["licence"], about["colorize"], about["form"]) == ("CC0", __version__, form)
+        image = Image.fromarray(np.dstack((photo(), photo()[:, :, 0])))
+        assert frozen(image).mode == "RGBA"
+        assert _difference(np.asarray(frozen(image)), np.asarray(colorizer(image))).max() <= 1
+
+
+def test_onnx_is_what_its_standard_says_and_names_no_file_of_this_machine() -> None:
+    path = frozen_file("conv8", "onnx")
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [opset.version for opset in model.opset_import if not opset.domain] == [export.OPSET]
+    assert [entry.name for entry in model.graph.input] == ["rgb", "temperature", "saturation"]
+    for form in FORMS:
+        assert str(ROOT).encode() not in frozen_file("conv8", form).read_bytes()
+
+
+def test_a_file_that_differs_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = copy.deepcopy(network_colorizer("conv8"))
+    other.bins.centers.mul_(0.9)
+    monkeypatch.setattr(export, "export_whole", lambda *_, **__: program("conv8"))
+    (tmp_path / "kept.pt2").write_bytes(b"as it was")
+    with pytest.raises(ValueError, match=r"kept.pt2: not written; .* differ by up to \d+ 8-bit levels"):
+        export.freeze(other, tmp_path / "kept.pt2", "pt2")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.pt2"]
+    assert (tmp_path / "kept.pt2").read_bytes() == b"as it was"
+
+
+def test_the_command_colours_without_torch(tmp_path: Path) -> None:
+    Image.fromarray(photo(90, 120)).save(tmp_path / "old.png")
+    code = "import sys; from colorize.cli import main; code = main(sys.argv[1:]); assert code == 0;"
+    code += "heavy = {'torch', 'lightning', 'onnx', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
+    weights = os.fspath(frozen_file("conv8", "onnx"))
+    subprocess.run(
+        [sys.executable, "-c", code, "--weights", weights, "--strip", str(tmp_path / "old.png")],
+        cwd=ROOT, check=True, timeout=120,
+    )  # fmt: skip
+    grey, colored = np.split(np.asarray(Image.open(tmp_path / "old-color.png")), 2, axis=1)
+    assert _difference(colored, network_colorizer("conv8")(photo(90, 120))).max() <= 1
+    assert np.ptp(grey, axis=2).max() == 0
+
+
+def test_files_that_are_none_cost_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(photo()).save(tmp_path / "old.png")
+    wrong: dict[str, bytes] = {}
+    for form in FORMS:
+        whole = frozen_file("conv8", form).read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        suffix = frozen_file("conv8", form).suffix
+        kinds = {
+            "cut": whole[:-1],
+            "half": whole[: len(whole) // 2],
+            "flipped": bytes(flipped),
+            "empty": b"",
+            "text": b"A",
+        }
+        wrong |= {f"{kind}{suffix}": data for kind, data in kinds.items()}
+    foreign = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
+    wrong["foreign.onnx"] = foreign.SerializeToString()
+    wrong["sealed.onnx"] = seal(foreign.SerializeToString())
+    wrong["sealed-text.onnx"] = seal(b"A")
+    for name, data in wrong.items():
+        (tmp_path / name).write_bytes(data)
+        assert cli.main(["--weights", str(tmp_path / name), str(tmp_path / "old.png")]) == 2, name
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{name}: damaged, cut off or not written by Colorize" in line
+    (tmp_path / "folder.onnx").mkdir()
+    for name, message in (
+        ("none.onnx", "no such file"),
+        ("none.pt2", "no such file"),
+        ("folder.onnx", "cannot be read"),
+    ):
+        assert cli.main(["--weights", str(tmp_path / name), str(tmp_path / "old.png")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{name}: {message}" in line
+    whole = str(frozen_file("conv8", "onnx"))
+    assert cli.main(["--weights", whole, "--device", "cuda", str(tmp_path / "old.png")]) == 2
+    assert "runs on the processor" in capsys.readouterr().err
+    assert read_sealed(whole)
+
+
+def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
+    colorizer = network_colorizer("conv8")
+    with pytest.raises(ValueError, match="format must be one of onnx, pt2, executorch, got 'tflite'"):
+        export.freeze(colorizer, tmp_path / "x", "tflite")
+    with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
+        export.freeze(colorizer, tmp_path / "x.onnx", "onnx", "int4")
+    frozen = FrozenColorizer.load(frozen_file("conv8", "onnx"))
+    for setting in ({"temperature": -1.0}, {"saturation": float("nan")}):
+        with pytest.raises(ValueError, match=f"{next(iter(setting))} must be 0 or more and finite"):
+            frozen(photo(), **setting)
+    with pytest.raises(ValueError, match="expected h w 3 of uint8 or uint16, got float64"):
+        frozen(photo() / 255)
+
+
+@pytest.mark.slow
+def test_smaller_weights_are_small_in_the_file_and_close(tmp_path: Path) -> None:
+    colorizer = network_colorizer("conv8")
+    export.freeze(colorizer, tmp_path / "int8.onnx", "onnx", "int8")
+    weights = sum(p.numel() for p in colorizer.network.parameters())
+    beside = frozen_file("conv8", "onnx").stat().st_size - (tmp_path / "int8.onnx").stat().st_size
+    assert beside > 2.5 * weights  # of the 3 bytes that each weight loses
+
+
+def test_rounding_of_smaller_weights() -> None:
+    colorizer = network_colorizer("conv8")
+    for precision, bits in (("float16", 11), ("int8", 7)):
+        smaller = with_precision(colorizer, precision)
+        for exact, rounded in zip(colorizer.network.modules(), smaller.network.modules(), strict=False):
+            if isinstance(exact, torch.nn.Conv2d):
+                largest = exact.weight.abs().flatten(1).amax(dim=1)
+                error = (exact.weight - rounded.weight).abs().flatten(1).amax(dim=1)
+                assert (error <= 1.01 * largest * 2.0**-bits / (1 if bits == 11 else 2 * 127 / 128)).all()
+                break
+        loss = quality(colorizer, smaller, [photo(60, 80)])
+        assert 0 < loss["mean"] < loss["largest"]
+        assert loss["psnr"] > (45 if precision == "float16" else 20)
+    assert quality(colorizer, with_precision(colorizer, "float32"), [photo()])["largest"] == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("executorch") is None, reason="executorch is not installed")
+def test_executorch_gives_the_colorizers_pictures(tmp_path: Path) -> None:
+    colorizer = network_colorizer("conv8")
+    assert export.freeze(colorizer, tmp_path / "conv8.pte", "executorch") <= 1
