@@ -110,9 +110,8 @@ def test_the_page_gives_pythons_pictures(tab: Tab, colorizer: Colorizer, tmp_pat
 def test_what_is_no_picture_is_said(tab: Tab, tmp_path: Path) -> None:
     (tmp_path / "letter.jpg").write_text("Dear grandfather")
     tab.choose("#file", tmp_path / "letter.jpg")
-    tab.wait(
-        "document.getElementById('error').textContent === 'letter.jpg is no picture that this browser can read.'"
-    )
+    said = "letter.jpg is no picture that this browser can read."
+    tab.wait(f"document.getElementById('error').textContent === '{said}'")
 
 
 def test_nothing_leaves_and_everyone_can_use_it(tab: Tab) -> None:
