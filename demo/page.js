@@ -7,7 +7,8 @@ const file = at("file"), drop = at("drop"), work = at("work"), save = at("save")
 const before = at("before"), after = at("after");
 const sliders = { split: at("split"), temperature: at("temperature"), saturation: at("saturation") };
 
-let number = 0; // of the photograph; answers about earlier ones are dropped
+let reading = 0; // of the file that was chosen last
+let number = 0; // of the photograph being coloured; answers about earlier ones are dropped
 let name = "photograph";
 let busy = false; // painting
 let stale = false; // settings have changed since it began
@@ -65,18 +66,17 @@ const answers = {
 };
 
 async function open(blob) {
-  number += 1;
-  const mine = number;
+  const mine = ++reading;
   at("error").textContent = "";
   say("Reading the photograph …");
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob);
   } catch {
-    if (mine === number) fail(`${blob.name ?? "This"} is no picture that this browser can read.`);
+    if (mine === reading) fail(`${blob.name ?? "This"} is no picture that this browser can read.`);
     return;
   }
-  if (mine !== number) return;
+  if (mine !== reading) return;
   const { width, height } = bitmap;
   if (width * height > LARGE) {
     fail(`The photograph has ${Math.round((width * height) / 1e6)} megapixels, at most 64 can be coloured here.`);
@@ -89,6 +89,7 @@ async function open(blob) {
   const full = pixels(bitmap, new OffscreenCanvas(width, height), width, height);
   const small = pixels(bitmap, before, ...sides);
   bitmap.close();
+  number = mine;
   busy = stale = false;
   save.disabled = false;
   say("Looking at the photograph …");

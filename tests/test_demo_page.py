@@ -125,7 +125,7 @@ def test_nothing_leaves_and_everyone_can_use_it(tab: Tab) -> None:
     for node in nodes:
         if "role" in node and node.get("name"):
             named[node["role"]["value"]].append(node["name"]["value"])
-    assert named["slider"] == ["How much of it as it was", "Temperature", "Saturation"]
+    assert named["slider"] == ["Share as it was", "Temperature", "Saturation"]
     assert "Download at full size" in named["button"]
     assert any("Choose a photograph" in name for name in named["button"])
     assert "status" in named

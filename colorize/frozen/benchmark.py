@@ -25,11 +25,8 @@ def coloring(colorizer: Colorizer, rgb: Array, runs: int) -> list[Timing]:
         frozen = FrozenColorizer.load(path)
         grey = np.broadcast_to(rgb[:, :, 1:2], rgb.shape)
         task = f"colour {rgb.shape[0] * rgb.shape[1] / 1e6:.1f} megapixels, {colorizer.name}"
+        ways = {"ONNX Runtime": frozen, "torch": colorizer}
         return [
-            *measure(task, {"ONNX Runtime": lambda: frozen(rgb), "torch": lambda: colorizer(rgb)}, runs),
-            *measure(
-                f"{task}, grey",
-                {"ONNX Runtime": lambda: frozen(grey), "torch": lambda: colorizer(grey)},
-                runs,
-            ),
+            *measure(task, {way: functools.partial(run, rgb) for way, run in ways.items()}, runs),
+            *measure(f"{task}, grey", {way: functools.partial(run, grey) for way, run in ways.items()}, runs),
         ]
