@@ -1,5 +1,5 @@
 # make demo        train on the sample photographs, colour the test ones, compare
-# make test        all tests, with coverage
+# make test        all tests, with coverage, on all cores
 # make check       lint, format, types
 # make benchmark   our maths beside other ways to do the same
 # make demo-page   a page that colours in the browser, at http://127.0.0.1:8000; needs npm
@@ -22,7 +22,7 @@ demo: $(BIN)/.installed
 	$(BIN)/python -m scripts.strips 'weights=[$(RUN)/model.safetensors,conv8]' out=$(RUN)/strips
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest --cov=colorize --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov=colorize --cov-report=term --cov-fail-under=90
 
 check: $(BIN)/.installed
 	$(BIN)/ruff check .

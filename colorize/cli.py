@@ -6,28 +6,24 @@ What is heavy (torch, Pillow) is imported when the arguments have been read, so 
 import argparse
 import contextlib
 import io
-import itertools
 import math
 import os
 import re
 import sys
 import warnings
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorize import __version__
 
 if TYPE_CHECKING:
-    from colorize.colorizer import Colorizer
-    from colorize.frozen.running import FrozenColorizer
-    from colorize.images import Picture
+    from colorize.pipeline import Outcome, Predictor, WholePredictor
     from colorize.targets import Job
 
 SOME_FAILED, WRONG_OPTION, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # exit codes; the last two as in shells
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # and what turns writing around
 
 _DESCRIPTION = """\
 Colour photographs. Each result is written beside its input as NAME-color.EXT,
@@ -36,8 +32,10 @@ at full size and with the input's own lightness; inputs are never replaced.
 _EPILOG = """\
 Folders are searched with all that is in them, but for hidden files and names
 that end in -color, the results of earlier runs. A GIF becomes PNG, and so does
-a BMP with transparency; 16-bit PNG and TIFF stay 16-bit. The exit code is 0,
-or 1 if a picture failed (the others are done), or 2 for a wrong option.
+a BMP with transparency; 16-bit PNG and TIFF stay 16-bit. The paths of results
+are printed, a line each, control characters in them as \\n or \\x1b. The exit
+code is 0, or 1 if a picture failed (the others are done), or 2 for a wrong
+option.
 
 examples:
   python colorize.py grandfather.jpg
@@ -80,12 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
     add("-o", "--output", type=_path, metavar="DIR", help="write into DIR, keeping the structure of folders")
-    add(
-        "--weights",
-        default="conv8",
-        metavar="NAME",
-        help="released weights, a file of them or a frozen one (default: conv8)",
-    )
+    add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
     add(
         "--temperature",
         type=_factor,
@@ -107,9 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--strip", action="store_true", help="write the grey picture and the result side by side")
     add("--force", action="store_true", help="replace results that exist (default: skip their pictures)")
-    add(
-        "--jobs", default=2, type=_count, metavar="N", help="pictures read and written at a time (default: 2)"
-    )
+    add("--jobs", type=_count, metavar="N", help="pictures in work at a time (default: one a core)")
+    add("--null", action="store_true", help="end printed paths with NUL instead of a new line")
     add("--version", action="version", version=f"colorize {__version__}")
     return parser
 
@@ -141,124 +133,84 @@ def _device(text: str) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from colorize.released import find_weights
     from colorize.targets import make_plan
 
     if options.output is not None and os.path.isfile(options.output):
         raise _WrongOption(f"argument -o/--output: {options.output} is a file, expected a folder")
+    try:
+        find_weights(options.weights)  # also if it turns out that there is nothing to colour
+    except ValueError as error:
+        raise _WrongOption(str(error)) from error
     plan = make_plan(options.paths, options.output, options.force)
     for line in (*plan.failures, *plan.notes):
-        print(line, file=sys.stderr)
+        print(_visible(line), file=sys.stderr)
     failures = len(plan.failures)
     if plan.jobs:
         with (
-            _lines_above_progress(len(plan.jobs)) as say,
+            _lines_above_progress(len(plan.jobs), options.null) as say,
             contextlib.closing(_color(plan.jobs, options)) as results,
         ):
-            for job, reason in results:
-                failures += reason is not None
-                say(str(job.target) if reason is None else reason, reason is not None)
+            for result in results:
+                failures += result.error is not None
+                say(result)
     return SOME_FAILED if failures else 0
 
 
-def _color(
-    jobs: Sequence["Job"], options: argparse.Namespace
-) -> Generator[tuple["Job", str | None], None, None]:
-    """Colour all; yields each job, in order, with None or a line that says why it failed.
-
-    Threads read pictures ahead and write results behind, `options.jobs` of them at most on either side.
-    """
-    from colorize import images
-
-    pool = ThreadPoolExecutor(options.jobs)
-    try:
-        todo = iter(jobs)
-        reading = deque(
-            (job, pool.submit(images.read, job.source)) for job in itertools.islice(todo, options.jobs)
-        )
-        colorizer = _load(options)  # torch is imported while the first pictures are read
-        writing: deque[tuple[Job, Future[None]]] = deque()
-        while reading:
-            job, picture = reading.popleft()
-            reading.extend((job, pool.submit(images.read, job.source)) for job in itertools.islice(todo, 1))
-            writing.append((job, _color_one(pool, colorizer, job, picture, options)))
-            del picture  # or it would be held until it has been written
-            if len(writing) > options.jobs:
-                yield _finish(*writing.popleft())
-        while writing:
-            yield _finish(*writing.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _load(options: argparse.Namespace) -> "Colorizer | FrozenColorizer":
-    if options.weights.lower().endswith((".onnx", ".pt2", ".pte")):
-        from colorize.frozen.running import FrozenColorizer  # without torch
-
-        if options.device not in ("auto", "cpu"):
-            raise _WrongOption(f"argument --device: {options.weights} is frozen and runs on the processor")
-        try:
-            return FrozenColorizer.load(options.weights)
-        except ValueError as error:
-            raise _WrongOption(str(error)) from error
-    # Threads that spin while they wait make torch several times slower beside another busy program.
+def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Outcome, None, None]":
+    # Threads that spin while they wait take the cores from those that work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from colorize.colorizer import Colorizer
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from colorize.pipeline import Settings, color_files, cores
 
+    settings = Settings(options.temperature, options.saturation, options.strip)
+    return color_files(jobs, lambda: _load(options), settings, options.jobs or cores())
+
+
+def _load(options: argparse.Namespace) -> "Predictor | WholePredictor":
     try:
+        if options.weights.lower().endswith((".onnx", ".pt2", ".pte")):
+            from colorize.frozen.running import FrozenColorizer
+
+            if options.device not in ("auto", "cpu"):
+                raise _WrongOption(
+                    f"argument --device: {options.weights} is frozen and runs on the processor"
+                )
+            return FrozenColorizer.load(options.weights)
+        from colorize.colorizer import Colorizer  # while the first pictures are read: torch takes its time
+
         return Colorizer.load(options.weights, options.device)
     except ValueError as error:
         raise _WrongOption(str(error)) from error
 
 
-def _color_one(
-    pool: ThreadPoolExecutor,
-    colorizer: "Colorizer | FrozenColorizer",
-    job: "Job",
-    read: "Future[Picture]",
-    options: argparse.Namespace,
-) -> "Future[None]":
-    """Colour a picture that is being read and have the result written."""
-    try:
-        picture = read.result()
-        rgb, alpha = colorizer(picture.rgb, options.temperature, options.saturation), picture.alpha
-        if options.strip:
-            import numpy as np
-
-            grey = colorizer(picture.rgb, saturation=0.0)[:, :, 1:2]  # R and B may be a rounding away
-            rgb = np.concatenate((np.broadcast_to(grey, rgb.shape), rgb), axis=1)
-            alpha = None if alpha is None else np.concatenate((alpha, alpha), axis=1)
-        return pool.submit(_write, job.target, replace(picture, rgb=rgb, alpha=alpha))
-    except (ValueError, MemoryError) as error:
-        failed: Future[None] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-def _write(target: Path, picture: "Picture") -> None:
-    from colorize import images
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    images.write(target, picture)
-
-
-def _finish(job: "Job", written: "Future[None]") -> tuple["Job", str | None]:
-    error = written.exception()
-    if error is None:
-        return job, None
-    if isinstance(error, ValueError):
-        return job, str(error)
-    if isinstance(error, OSError):
-        return job, f"{job.target}: cannot be written: {error.strerror or error}"
-    if isinstance(error, MemoryError):
-        return job, f"{job.source}: too large for this machine's memory; scale it down or use --jobs 1"
-    raise error
+def _visible(text: str) -> str:
+    """One line, whatever is in a file's name: control characters as in Python's texts, such as \\n."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 @contextlib.contextmanager
-def _lines_above_progress(total: int) -> Iterator[Callable[[str, bool], None]]:
-    """A function that prints a line, to stderr if it is a failure; on a terminal a progress bar is below."""
+def _lines_above_progress(total: int, null: bool) -> "Iterator[Callable[[Outcome], None]]":
+    """A function that prints what became of a picture; on a terminal a progress bar is below.
+
+    Paths of results go to stdout, the rest to stderr.
+    """
+
+    def path_of(outcome: "Outcome") -> str:
+        return f"{outcome.job.target}\0" if null else f"{_visible(str(outcome.job.target))}\n"
+
+    def lines(outcome: "Outcome") -> list[str]:
+        return [_visible(line) for line in (outcome.note, outcome.error) if line is not None]
+
     if not sys.stderr.isatty():
-        yield lambda line, failed: print(line, file=sys.stderr if failed else sys.stdout, flush=True)
+
+        def plain(outcome: "Outcome") -> None:
+            if outcome.error is None:
+                print(path_of(outcome), end="", flush=True)
+            for line in lines(outcome):
+                print(line, file=sys.stderr, flush=True)
+
+        yield plain
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -268,11 +220,14 @@ def _lines_above_progress(total: int) -> Iterator[Callable[[str, bool], None]]:
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("", total=total)
 
-        def say(line: str, failed: bool) -> None:
-            if failed or sys.stdout.isatty():  # through the bar, which would otherwise be in the way
+        def above(outcome: "Outcome") -> None:
+            shown = lines(outcome)
+            if outcome.error is None and sys.stdout.isatty() and not null:
+                shown.insert(0, _visible(str(outcome.job.target)))
+            elif outcome.error is None:
+                print(path_of(outcome), end="", flush=True)
+            for line in shown:  # through the bar, which would otherwise be in the way
                 console.print(line, soft_wrap=True, markup=False, highlight=False)
-            else:
-                print(line, flush=True)
             progress.advance(task)
 
-        yield say
+        yield above

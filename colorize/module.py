@@ -100,7 +100,8 @@ class ColorizationModule(lightning.LightningModule):
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """The rebalanced loss and the unweighted one, each a mean over all pixels."""
         index, weight = self.bins.soft_encode(ab)
-        pixel_loss = soft_cross_entropy(logits, index, weight)
+        # Nobody asks for the logits after backward but the activity penalty.
+        pixel_loss = soft_cross_entropy(logits, index, weight, overwrite=not self.regularizer.activity)
         pixel_weight = self.class_weights[index[:, 0]] * colored[:, None, None]
         return (pixel_loss * pixel_weight).mean(), pixel_loss.detach().mean()
 

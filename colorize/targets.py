@@ -30,7 +30,8 @@ def make_plan(paths: Sequence[Path], output: Path | None = None, force: bool = F
     """Find the pictures at `paths` and a target for each.
 
     Folders are searched with what is below them, but for hidden files and results of earlier runs. No target
-    is one of the pictures, and none is that of two.
+    is one of the pictures, and none is that of two: where a.gif and a.png would both become a-color.png, the
+    second becomes a-png-color.png.
 
     Args:
         paths: files, whatever their suffix, and folders.
@@ -49,13 +50,15 @@ def make_plan(paths: Sequence[Path], output: Path | None = None, force: bool = F
         except ValueError as error:
             plan.failures.append(str(error))
             continue
-        target = (path.parent if output is None else output / below) / f"{path.stem}{RESULT}{suffix}"
-        # Elsewhere the file system may take A.jpg and a.jpg for the same; where both are it does not.
-        key = _key(target) if output is None else _key(target).casefold()
+        folder = path.parent if output is None else output / below
+        target = folder / f"{path.stem}{RESULT}{suffix}"
+        other = taken.get(_place(target, output))
+        if other is not None and other.suffix.lower() != path.suffix.lower():
+            target = folder / f"{path.stem}-{path.suffix[1:]}{RESULT}{suffix}"
+        key = _place(target, output)
         if key in taken:
-            plan.failures.append(
-                f"{path}: its result {target} is already that of {taken[key]}; use another -o folder"
-            )
+            advice = "rename one" if output is None else "rename one, or colour it in a run with another -o"
+            plan.failures.append(f"{path}: its result {target} is already that of {taken[key]}; {advice}")
         elif _identity(target) in identities:
             plan.failures.append(
                 f"{path}: its result {target} would replace a picture to be coloured; rename one"
@@ -109,8 +112,15 @@ def _original(path: Path) -> Path | None:
     if not path.stem.endswith(RESULT):
         return None
     stem = path.stem.removesuffix(RESULT)
-    suffixes = (path.suffix, ".gif", ".bmp")  # the last two may have become PNG
-    return next((c for s in suffixes if stem and os.path.isfile(c := path.with_name(stem + s))), None)
+    names = [stem + suffix for suffix in (path.suffix, ".gif", ".bmp")]  # the last two may have become PNG
+    names.append(".".join(stem.rsplit("-", 1)))  # a-png-color.png
+    return next((c for name in names if stem and os.path.isfile(c := path.with_name(name))), None)
+
+
+def _place(target: Path, output: Path | None) -> str:
+    """Equal for targets that would be one file."""
+    # Elsewhere the file system may take A.jpg and a.jpg for the same; where both are it does not.
+    return _key(target) if output is None else _key(target).casefold()
 
 
 def _key(path: Path) -> str:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from colorize import images
 
 FORMAT = 1
-RELEASED = Path(__file__).parent / "weights"
 
 
 def write_weights(
@@ -29,25 +28,6 @@ def write_weights(
     with images.replacing(path) as temporary:
         # Not save_file: its files are private to their owner, whatever the umask.
         temporary.write_bytes(safetensors.torch.save(contiguous, metadata))
-
-
-def find_weights(name_or_file: str | os.PathLike[str]) -> Path:
-    """The file of released weights of that name, or the weights file of that path.
-
-    Raises:
-        ValueError: if there is neither.
-    """
-    path = Path(name_or_file)
-    released = sorted(file.stem for file in RELEASED.glob("*.safetensors"))
-    if name_or_file in released:
-        return RELEASED / f"{name_or_file}.safetensors"
-    if path.is_file():
-        return path
-    if path.suffix or path.name != os.fspath(name_or_file):
-        found = "is a folder" if path.is_dir() else "no such file"
-        raise ValueError(f"{path}: {found}, expected a .safetensors file or one of {', '.join(released)}")
-    known = ", ".join(released) or "none in this copy"
-    raise ValueError(f"unknown weights {path.name!r}; choose from {known}, or give a .safetensors file")
 
 
 def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

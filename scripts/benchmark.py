@@ -1,39 +1,35 @@
-"""python -m scripts.benchmark [runs=15] [data=FOLDER]
+"""python -m scripts.benchmark [runs=15] [data=FOLDER] [device=auto] [parts=maths,limits,growth] [out=FILE.md]
 
-Median milliseconds of our encoding, loss and colour conversion beside other ways, all in one run: one batch
-of the paper, 40 photographs whose targets are 44 x 44 pixels, 313 bins.
+Everything of one machine in one run: our encoding, loss and colour conversion beside other ways (one batch
+of the paper: 40 photographs whose targets are 44 x 44 pixels, 313 bins), the machine's limits, and how cost
+grows. Medians, the middle half of the runs, and the peak of memory on top of what was there. `parts` takes
+some of it; `out` gets the same as Markdown.
 """
 
-import platform
-
-import torch
 from rich.console import Console
-from rich.table import Table
 
-from colorize import benchmarks
-from colorize.data.decoding import BrokenFiles, decode_all
-from colorize.data.sources import find_photos
-from colorize.data.windows import HeldPhotos
-from scripts.arguments import arguments, paths, run
+from colorize.benchmarks.report import PARTS, Bench, heading
+from colorize.colorizer import _device
+from scripts.arguments import arguments, paths, run, writable
 
 
 def main() -> None:
-    args = arguments(__doc__, runs=15, data="data/sample")
+    args = arguments(__doc__, runs=15, data="data/sample", device="auto", parts=",".join(PARTS), out="")
     if args.runs < 2:
         raise ValueError(f"runs must be 2 or more, got {args.runs}")
-    photos = find_photos(paths("data", args.data), "data")
-    held = HeldPhotos(decode_all(photos[:40], 44, BrokenFiles(0.0, 40)))
-    rgb = held.center_squares(torch.arange(40) % len(held), 44).float() / 255
-    table = Table(title=f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
-    for heading in ("task", "way", "median ms", "middle half", "times ours"):
-        table.add_column(heading, justify="left" if heading in ("task", "way") else "right")
-    for task in (benchmarks.encoding, benchmarks.loss, benchmarks.lab):
-        timings = task(rgb, args.runs)
-        for t in timings:
-            spread, ratio = f"{t.low:.1f} - {t.high:.1f}", f"{t.median / timings[0].median:.1f}"
-            table.add_row(t.task if t is timings[0] else "", t.way, f"{t.median:.1f}", spread, ratio)
-        table.add_section()
-    Console().print(table)
+    names = str(args.parts).split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        raise ValueError(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    out = writable("out", args.out, [".md"]) if args.out else None
+    bench = Bench(args.runs, paths("data", args.data), _device(args.device))
+    console, text = Console(), [heading(bench)]
+    console.print(text[0], highlight=False)
+    for name in names:
+        for table in PARTS[name](bench):
+            console.print(table.terminal())
+            text.append(table.markdown())
+    if out:
+        out.write_text("\n\n".join(text) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ Released weights are replaced only with force=true.
 import re
 
 from colorize import Colorizer
-from colorize.weights_file import RELEASED
+from colorize.released import RELEASED
 from scripts.arguments import MISSING, arguments, numbers, run
 
 

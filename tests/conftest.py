@@ -1,6 +1,7 @@
 """Shapes in the package's type hints are checked at every call while tests run."""
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -9,6 +10,14 @@ import torch
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  the hook looks it up by name
+
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # share the cores, with subprocesses as well
+    threads = max(1, (os.cpu_count() or 1) // int(workers))
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported: its kernels then run on the CPU
 
 _hook = install_import_hook("colorize", "tests.typecheck.check")
 
@@ -48,4 +57,29 @@ def digits(tmp_path: Path) -> Path:
         images[torch.arange(n), 2 * labels + 4] += 120
         idx(tmp_path, f"{split}-images-idx3-ubyte", images)
         idx(tmp_path, f"{split}-labels-idx1-ubyte", labels)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.pictures import tiny_colorizer  # not before the hook is in place
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    tiny_colorizer().save(path)
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder: x/a.jpg, y/a.jpg, y/A.jpg, a.gif, a.png, done.jpg and done-color.jpg."""
+    from tests.pictures import good_files
+
+    monkeypatch.chdir(tmp_path)
+    files = good_files()
+    for folder in ("x", "y"):
+        Path(folder).mkdir()
+        Path(folder, "a.jpg").write_bytes(files["rgb.jpg"])
+    for name in ("y/A.jpg", "a.gif", "a.png", "done.jpg", "done-color.jpg"):
+        kind = {".jpg": "rgb.jpg", ".gif": "palette.gif", ".png": "rgb.png"}[Path(name).suffix]
+        Path(name).write_bytes(files[kind])
     return tmp_path

@@ -12,6 +12,7 @@ from torch import nn
 from colorize.bins import Bins, srgb_centers
 from colorize.colorizer import Colorizer
 from colorize.frozen import SUFFIXES, export
+from colorize.frozen.precision import with_precision
 from colorize.networks import make_network
 
 FORMS = ("onnx", "pt2")
@@ -37,7 +38,7 @@ def network_colorizer(name: str) -> Colorizer:
 @functools.cache
 def program(name: str) -> Any:
     """The exported graph."""
-    return export.export_whole(network_colorizer(name))
+    return export.export_whole(with_precision(network_colorizer(name), "float32"))
 
 
 @functools.cache

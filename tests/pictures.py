@@ -1,6 +1,7 @@
 """Pictures of every kind, a tiny network and the command itself, for the tests of images, colorizer, cli."""
 
 import functools
+import hashlib
 import io
 import os
 import struct
@@ -189,3 +190,12 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return function
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """What is in a folder: a digest for each path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -3,6 +3,7 @@ import pytest
 import skimage.color
 import torch
 
+from colorize import color
 from colorize.color import lab_to_rgb, linear_to_srgb, rgb_to_lab, rgb_to_lightness, srgb_to_linear
 from tests.typecheck import unchecked
 
@@ -36,6 +37,16 @@ def test_round_trip_keeps_every_srgb_colour(gamut: str) -> None:
     levels = torch.linspace(0, 1, 17)
     rgb = torch.cartesian_prod(levels, levels, levels).T.reshape(3, 17, 289)
     torch.testing.assert_close(lab_to_rgb(rgb_to_lab(rgb), gamut), rgb, atol=5e-4, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 9), (5, 3, 7, 9), (2, 3, 3, 4, 30), (0, 3, 2, 2), (3, 0, 4)])
+def test_strips_and_layouts_change_nothing(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(color, "_STRIP", 50)  # a part of one picture or some whole ones
+    rgb = torch.rand(shape)
+    with_gradients = rgb_to_lab(rgb.clone().requires_grad_()).detach()
+    torch.testing.assert_close(rgb_to_lab(rgb), with_gradients, atol=2e-4, rtol=0)
+    last = rgb.movedim(-3, -1).contiguous().movedim(-1, -3)
+    torch.testing.assert_close(rgb_to_lab(last), with_gradients, atol=2e-4, rtol=0)
 
 
 def test_lightness_alone_is_the_first_channel(rgb_cube: torch.Tensor) -> None:

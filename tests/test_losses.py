@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from colorize import losses
 from colorize.losses import soft_cross_entropy
 from tests.typecheck import unchecked
 
@@ -37,6 +38,46 @@ def test_gradcheck(layout: torch.memory_format) -> None:
     assert torch.autograd.gradcheck(lambda z: soft_cross_entropy(z, index, weight), logits)
 
 
+def test_overwritten_logits_become_the_same_gradient_once() -> None:
+    index, weight = sparse_target(2, 31, 5, 4, 5)
+    leaf = torch.randn(2, 31, 4, 5)
+    gradients = []
+    for overwrite in (False, True):
+        leaf = leaf.detach().requires_grad_()
+        logits = leaf * 2
+        loss = soft_cross_entropy(logits, index, weight.float(), overwrite).square().sum()
+        loss.backward(retain_graph=True)
+        assert leaf.grad is not None
+        gradients.append(leaf.grad.clone())
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_kernels_equal_the_float64_form(
+    layout: torch.memory_format, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused_loss = pytest.importorskip("colorize.fused_loss", reason="needs Triton", exc_type=ImportError)
+    device = "cuda" if torch.cuda.is_available() else "cpu"  # there by Triton's interpreter
+    monkeypatch.setattr(losses, "_kernels", lambda logits: fused_loss)
+    logits = (torch.randn(2, 43, 7, 45) * 9).to(device, dtype).contiguous(memory_format=layout)
+    index, weight = (x.to(device) for x in sparse_target(2, 43, 5, 7, 45))
+    exact, ours = logits.double().requires_grad_(), logits.clone().requires_grad_()
+    dense = torch.zeros_like(exact).scatter_(1, index, weight)
+    expected = -(dense * torch.log_softmax(exact, dim=1)).sum(dim=1)
+    loss = soft_cross_entropy(ours, index, weight.float())
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-5)
+    expected.square().mean().backward()
+    loss.square().mean().backward()
+    assert ours.grad is not None
+    assert ours.grad.stride() == logits.stride()
+    torch.testing.assert_close(
+        ours.grad, exact.grad.to(dtype), rtol=1e-5 if dtype == torch.float32 else 1e-2, atol=1e-7
+    )
+
+
 def test_equals_torch_with_hard_targets() -> None:
     logits = torch.randn(2, 11, 6, 6)
     target = torch.randint(0, 11, (2, 6, 6))
@@ -46,8 +87,10 @@ def test_equals_torch_with_hard_targets() -> None:
 
 def test_finite_and_exact_for_huge_logits() -> None:
     logits = torch.tensor([1e4, -1e4, 0.0]).view(1, 3, 1, 1)
-    loss = soft_cross_entropy(logits, torch.tensor([2]).view(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
-    assert loss.item() == pytest.approx(1e4)
+    target = torch.tensor([2]).view(1, 1, 1, 1)
+    for offset in (0.0, -2e4):  # the sum of exp would be infinite, and zero
+        loss = soft_cross_entropy(logits + offset, target, torch.ones(1, 1, 1, 1))
+        assert loss.item() == pytest.approx(1e4)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -10,8 +10,8 @@ import pytest
 
 from colorize import cli
 from colorize.configuration import check_overrides, compose_config, quoted_path
+from colorize.released import RELEASED
 from colorize.training import train
-from colorize.weights_file import RELEASED
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize import benchmarks
 from colorize.plane import draw_bins
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,13 +112,6 @@ def test_strips_show_grey_weights_and_original(tmp_path: Path) -> None:
     ):
         assert strip.width == 3 * photo.width + 8, "the same weights twice are one column"
         assert sheet.height > 13 * 256
-
-
-@pytest.mark.parametrize("task", [benchmarks.encoding, benchmarks.loss, benchmarks.lab])
-def test_benchmarks_time_every_way(task) -> None:  # type: ignore[no-untyped-def]
-    timings = task(torch.rand(2, 3, 8, 8), runs=2)
-    assert timings[0].way.startswith("ours")
-    assert all(t.low <= t.median <= t.high for t in timings)
 
 
 def test_the_ab_plane_shows_each_bin_in_its_colour() -> None:

@@ -9,20 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from colorize.color import (
-    EPSILON,
-    GAMUT_STEPS,
-    SLOPE,
-    WHITE_XYZ,
-    XYZ_FROM_RGB,
-    linear_to_srgb,
-    srgb_to_linear,
-)
+from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
+from colorize.color import linear_to_srgb, srgb_to_linear
 from colorize.colorizer import Colorizer
 from colorize.images.pixels import MAX_ASPECT
 
-_KNEE = 0.2068966  # what EPSILON is on the other side of the cube root
-_SLACK = 1e-5  # rounding of white and of the primaries is not outside sRGB
 _STEPS = 2**18  # of the tables: half of one is at most 2 of 65,535 levels
 _COLDEST = 1e-30  # temperatures below it are the limit itself: all but the likeliest bin underflow to 0
 
@@ -132,7 +123,7 @@ class Painting(nn.Module):
 
     def _linear(self, y: Float[Tensor, "1 n"], parts: Float[Tensor, "2 n"]) -> Float[Tensor, "3 n"]:
         roots = _look_up(_root(_levels()), y) + parts
-        light = roots.clamp(min=_KNEE)
+        light = roots.clamp(min=KNEE)
         x, z = (light * light * light + (roots - light) * (1 / SLOPE)).split(1)
         return self.rgb_from_scaled @ torch.cat((x, y, z))
 
@@ -203,4 +194,4 @@ def _look_up(table: Float[Tensor, " levels"], x: Float[Tensor, "*n"]) -> Float[T
 
 
 def _is_inside(linear: Float[Tensor, "3 n"]) -> Tensor:
-    return (linear - 0.5).abs().amax(dim=0, keepdim=True) <= 0.5 + _SLACK
+    return (linear - 0.5).abs().amax(dim=0, keepdim=True) <= 0.5 + GAMUT_SLACK

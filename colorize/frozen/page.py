@@ -12,6 +12,7 @@ from colorize import images
 from colorize.colorizer import Array, Colorizer
 from colorize.frozen.export import LARGEST_DIFFERENCE, about_file, export_graph, test_picture, write_onnx
 from colorize.frozen.graph import Looking, Painting
+from colorize.frozen.precision import with_precision
 
 LOOKING_OUTPUTS = ("logits", "cells")
 PAINTING_INPUTS = ("rgb", "logits", "cells", "top", "height", "temperature", "saturation")
@@ -39,6 +40,7 @@ def export_page(colorizer: Colorizer, folder: Path) -> int:
         ValueError: if that is more than one.
     """
     about = about_file(colorizer)
+    colorizer = with_precision(colorizer, "float32")  # a copy, as it is exported
     picture = torch.rand(1, 3, 67, 93)
     looking, painting = Looking(colorizer), Painting(colorizer)
     with torch.inference_mode():

@@ -45,7 +45,7 @@ def with_precision(colorizer: Colorizer, precision: str) -> Colorizer:
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     smaller = copy.deepcopy(colorizer).to("cpu")
-    smaller.network.requires_grad_(False)
+    smaller.network.to(memory_format=torch.contiguous_format).requires_grad_(False)
     if precision == "float32":
         return smaller
     for module in list(smaller.network.modules()):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt
+from jaxtyping import Float32, Shaped
 from PIL import Image
 
-from colorize import images
+from colorize import arrays
 from colorize.frozen import ABOUT, FORMAT, INPUTS, SUFFIXES
 from colorize.frozen.sealing import damaged, read_bytes, read_sealed
 
@@ -55,21 +55,24 @@ class FrozenColorizer:
             f"{os.fspath(path)}: is of format {about['format']}, expected {FORMAT}; freeze it anew"
         )
 
+    def use_threads(self, threads: int) -> None:
+        """Nothing: the libraries that run frozen files share their threads among calls."""
+
     def __call__(
         self,
-        image: Image.Image | UInt[Array, "h w 3"],
+        image: Image.Image | Shaped[Array, "h w *c"],
         temperature: float | None = None,
         saturation: float | None = None,
     ) -> Any:
-        """Colour a picture, whether it is grey or has colours, from its lightness, which stays as it is.
+        """Colour a picture, of all kinds that `Colorizer` takes, from its lightness, which stays as it is.
 
         Args:
-            image: a Pillow image of any mode, or an array h w 3 of uint8 or uint16 in sRGB.
+            image: a Pillow image, or an array h w, h w 1, h w 3 or h w 4 in sRGB.
             temperature: 0 takes the likeliest colour, 1 the mean; None is the weights' own setting.
             saturation: factor on ab: 0 is grey; None is the weights' own setting.
 
         Returns:
-            An array of the same type, or a Pillow image of mode RGB, or RGBA if it had transparency.
+            A picture of the same sort.
 
         Raises:
             ValueError: if the image or a setting is none of these.
@@ -79,26 +82,16 @@ class FrozenColorizer:
             settings.append(getattr(self, name) if value is None else value)
             if not (math.isfinite(settings[-1]) and settings[-1] >= 0):
                 raise ValueError(f"{name} must be 0 or more and finite, got {value}")
-        if isinstance(image, Image.Image):
-            picture = images.from_pillow(image)
-            rgb = images.to_8bit(self._color(picture.rgb, *settings))
-            if picture.alpha is not None:
-                rgb = np.dstack((rgb, images.to_8bit(picture.alpha)))
-            return Image.fromarray(rgb)
-        if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"expected h w 3 of uint8 or uint16, got {image.dtype} of shape {image.shape}")
-        return self._color(image, *settings)
-
-    def _color(self, rgb: Array, temperature: float, saturation: float) -> Array:
-        top = np.float32(np.iinfo(rgb.dtype).max)
+        rgb, alpha = arrays.parts(image)
+        top = np.float32(1 if rgb.dtype.kind == "f" else np.iinfo(rgb.dtype).max)
         planes = np.empty((1, 3, *rgb.shape[:2]), np.float32)
         for c in range(3):  # plane by plane: moving the axes of all at once takes several times as long
             np.divide(rgb[:, :, c], top, out=planes[0, c], dtype=np.float32)
-        colored = self.run(planes, temperature, saturation)[0]
+        colored = self.run(planes, *settings)[0]
         out = np.empty(rgb.shape, rgb.dtype)
         for c in range(3):
-            out[:, :, c] = np.rint(colored[c] * top)
-        return out
+            out[:, :, c] = colored[c] if rgb.dtype.kind == "f" else np.rint(colored[c] * top)
+        return arrays.like(image, out, alpha)
 
 
 def _load_onnx(path: str | os.PathLike[str]) -> tuple[Run, str]:

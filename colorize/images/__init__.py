@@ -8,7 +8,7 @@ imagecodecs and TIFF through tifffile.
 """
 
 from colorize.images.pixels import Picture, in_strips, resize, to_8bit
-from colorize.images.reading import SUFFIXES, from_pillow, read, read_rgb8, result_suffix
+from colorize.images.reading import SUFFIXES, from_pillow, pixel_count, read, read_rgb8, result_suffix
 from colorize.images.writing import replacing, write
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Picture",
     "from_pillow",
     "in_strips",
+    "pixel_count",
     "read",
     "read_rgb8",
     "replacing",

@@ -71,10 +71,10 @@ def read_deep_tiff(handle: Handle) -> tuple[UInt[Array, "h w c"], UInt[Array, "h
             if extra == _ASSOCIATED:
                 pixels = straight_alpha(pixels[:, :, : channels + 1])
             alpha = pixels[:, :, channels]
-        return pixels[:, :, :channels], alpha, _facts(page.tags)
+        return pixels[:, :, :channels], alpha, _facts(page.tags, len(tiff.pages))
 
 
-def _facts(tags: Any) -> Facts:
+def _facts(tags: Any, frames: int) -> Facts:
     value = tags.valueof
     exif = Image.Exif()
     for tag in TEXT_TAGS:
@@ -86,4 +86,4 @@ def _facts(tags: Any) -> Facts:
         unit = 2.54 if value(ExifTags.Base.ResolutionUnit) == _CENTIMETRE else 1.0
         dpi = (unit * across[0] / across[1], unit * down[0] / down[1])
     block = exif.tobytes() if len(exif) else b""
-    return Facts(value(_ICC_PROFILE), value(ExifTags.Base.Orientation), dpi, block)
+    return Facts(value(_ICC_PROFILE), value(ExifTags.Base.Orientation), dpi, block, frames)

@@ -53,6 +53,7 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {  # EXIF orientation -> how to 
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: np.rot90(p),
 }
+_SMALL = 4_000_000  # pixels that are copied once more for speed
 _warning_filters = threading.Lock()  # they belong to the process, and pictures are read in several threads
 
 
@@ -109,6 +110,20 @@ def result_suffix(path: str | os.PathLike[str]) -> str:
             return ".png"
     suffix = Path(path).suffix
     return suffix if suffix.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
+
+
+def pixel_count(path: str | os.PathLike[str]) -> int:
+    """How many pixels the picture has by its file's header, to plan with; 0 if that cannot be read."""
+    try:
+        with _opened(path) as handle:
+            kind = _kind(handle)
+            try:
+                width, height = _open(handle, kind).size
+            except Unfit:  # deep TIFF, of which Pillow knows little: no fewer bytes than pixels, mostly
+                return os.path.getsize(path)
+            return width * height
+    except ValueError:
+        return 0  # `read` will say why
 
 
 @contextlib.contextmanager
@@ -223,8 +238,10 @@ def _from_pillow(image: Image.Image, lossless: bool = True) -> Picture:
 
 
 def _to_array(image: Image.Image) -> UInt8[Array, "h w c"]:
-    """Like `np.asarray`, which would for a moment hold the pixels three times over."""
+    """Like `np.asarray`, which would for a moment hold the pixels of a large picture three times over."""
     w, h = image.size
+    if w * h <= _SMALL:
+        return np.asarray(image).reshape(h, w, -1)
     pixels = np.empty((h, w, len(image.getbands())), np.uint8)
     rows = max(1, 2**20 // w)
     for top in range(0, h, rows):
@@ -247,7 +264,15 @@ def _facts(image: Image.Image) -> Facts:
                 if fields := {k: v for k, v in exif.get_ifd(group).items() if k not in _STALE_EXIF_TAGS}:
                     kept[group] = fields
             block = kept.tobytes() if len(kept) else b""
-    return Facts(image.info.get("icc_profile"), orientation, image.info.get("dpi"), block)
+    return Facts(image.info.get("icc_profile"), orientation, image.info.get("dpi"), block, _frames(image))
+
+
+def _frames(image: Image.Image) -> int:
+    """Frames of an animation, pages of a TIFF."""
+    if image.format in ("GIF", "WEBP", "TIFF", "PNG"):
+        with contextlib.suppress(Exception), _quiet():  # what follows the first may be damaged
+            return int(getattr(image, "n_frames", 1))
+    return 1
 
 
 def _assemble(pixels: Array, alpha: Array | None, facts: Facts, lossless: bool = True) -> Picture:
@@ -260,7 +285,8 @@ def _assemble(pixels: Array, alpha: Array | None, facts: Facts, lossless: bool =
         pixels = np.ascontiguousarray(turn(pixels))
         alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
         dpi = dpi[::-1] if dpi and pixels.shape[0] != h else dpi
-    return Picture(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), alpha, lossless, dpi, facts.exif)
+    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return Picture(rgb, alpha, lossless, dpi, facts.exif, facts.frames)
 
 
 def _checked_dpi(dpi: object) -> tuple[float, float] | None:

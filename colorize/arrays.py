@@ -1,0 +1,77 @@
+"""Pictures in memory, of the kinds that colouring takes, on their way to the network and back; no torch."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Shaped
+from PIL import Image
+
+from colorize import images, joining
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def parts(image: object) -> tuple[Shaped[Array, "h w 3"], Shaped[Array, "h w"] | None]:
+    """sRGB and alpha of a Pillow image, or of an array h w, h w 1, h w 3 or h w 4.
+
+    Raises:
+        ValueError: if it is neither, or its type or values have no meaning as a picture.
+    """
+    if isinstance(image, Image.Image):
+        picture = images.from_pillow(image)
+        return picture.rgb, picture.alpha
+    pixels = _checked(image)
+    rgb = np.broadcast_to(pixels[:, :, :3], (*pixels.shape[:2], 3))
+    return rgb, pixels[:, :, 3] if pixels.shape[2] == 4 else None
+
+
+def like(
+    image: object, rgb: Shaped[Array, "h w 3"], alpha: Shaped[Array, "h w"] | None
+) -> Image.Image | Shaped[Array, "h w c"]:
+    """A coloured picture of the sort of the given one."""
+    if isinstance(image, Image.Image):
+        rgb, alpha = images.to_8bit(rgb), None if alpha is None else images.to_8bit(alpha)
+    pixels = rgb if alpha is None else np.dstack((rgb, alpha)).astype(rgb.dtype)
+    return Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels
+
+
+def small_lightness(rgb: Shaped[Array, "h w 3"], shorter_side: int) -> Float32[Array, "h2 w2"]:
+    """L* in [0, 100] of a picture at the size at which the network sees it."""
+    return joining.lightness(images.resize(_to_integers(rgb), shorter_side))
+
+
+def join_small(
+    rgb: Shaped[Array, "h w 3"],
+    ab: Float[Array, "2 i j"],
+    small: tuple[int, ...],
+    stride: int,
+    threads: int = 1,
+) -> Shaped[Array, "h w 3"]:
+    """A picture with its own lightness and the ab that the network saw in a copy of the size `small`."""
+    h, w = rgb.shape[:2]
+    # The last row and column of `ab` may reach beyond the small picture.
+    return joining.join(rgb, ab, (small[0] / h / stride, small[1] / w / stride), threads)
+
+
+def _checked(image: object) -> Array:
+    """An array h w c of a kind that `Colorizer.__call__` takes."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"expected a Pillow image or a numpy array, got {type(image).__name__}")
+    pixels = image[:, :, None] if image.ndim == 2 else image
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
+        raise ValueError(
+            f"expected an array of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), got {image.shape}"
+        )
+    if pixels.dtype.kind == "f":
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"expected floating point values from 0 to 1, got {low:g} to {high:g}")
+    elif pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
+        raise ValueError(f"expected values of type uint8, uint16 or floating point, got {pixels.dtype}")
+    return pixels
+
+
+def _to_integers(rgb: Array) -> Array:
+    if rgb.dtype.kind == "u":
+        return rgb
+    return images.in_strips(lambda p: np.rint(p.astype(np.float32) * 255).astype(np.uint8), rgb)
