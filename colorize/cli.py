@@ -173,9 +173,7 @@ def _load(options: argparse.Namespace) -> "Predictor | WholePredictor":
             from colorize.frozen.running import FrozenColorizer
 
             if options.device not in ("auto", "cpu"):
-                raise _WrongOption(
-                    f"argument --device: {options.weights} is frozen and runs on the processor"
-                )
+                raise _WrongOption(f"argument --device: {options.weights} runs on the processor")
             return FrozenColorizer.load(options.weights)
         from colorize.colorizer import Colorizer  # while the first pictures are read: torch takes its time
 

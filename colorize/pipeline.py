@@ -93,7 +93,7 @@ def color_files(
     """
     at_a_time = min(threads, len(jobs))
     memory = _Memory(MOST_PIXELS)
-    loading: Future[_Together | WholePredictor] = Future()
+    loading: _Loading = Future()
 
     def color(job: Job) -> Outcome:
         with memory.room(images.pixel_count(job.source)):
@@ -122,9 +122,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _color(
-    job: Job, loading: "Future[_Together | WholePredictor]", settings: Settings, threads: int
-) -> Outcome:
+def _color(job: Job, loading: "_Loading", settings: Settings, threads: int) -> Outcome:
     try:
         picture = images.read(job.source)
         network = loading.result()
@@ -154,6 +152,7 @@ def _color(
     return Outcome(job, note=f"{job.source}: coloured the first of {frames} frames" if frames > 1 else None)
 
 
+_Loading = Future["_Together | WholePredictor"]
 _Waiting = tuple[Array, "Future[Array]"]
 
 

@@ -1,6 +1,7 @@
 """Frozen files of small networks, each made once for all tests: exporting takes seconds."""
 
 import functools
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from colorize.colorizer import Colorizer
 from colorize.frozen import SUFFIXES, export
 from colorize.frozen.precision import with_precision
 from colorize.networks import make_network
+
+logging.getLogger("torch.__trace").propagate = False  # else pytest keeps every step of an export
 
 FORMS = ("onnx", "pt2")
 _SMALL: dict[str, dict[str, Any]] = {"unet": {"widths": [8, 8, 16], "down": [1, 1, 1]}}

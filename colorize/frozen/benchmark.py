@@ -1,5 +1,6 @@
 """Frozen files beside the colorizer that they were made from, timed."""
 
+import functools
 import tempfile
 from pathlib import Path
 

@@ -14,6 +14,9 @@ from colorize.color import linear_to_srgb, srgb_to_linear
 from colorize.colorizer import Colorizer
 from colorize.images.pixels import MAX_ASPECT
 
+Size = int | torch.SymInt
+"""Known, or known only when the graph runs."""
+
 _STEPS = 2**18  # of the tables: half of one is at most 2 of 65,535 levels
 _COLDEST = 1e-30  # temperatures below it are the limit itself: all but the likeliest bin underflow to 0
 
@@ -152,7 +155,7 @@ class Whole(nn.Module):
         return colored
 
 
-def small_sides(h: int, w: int, size: int) -> Float[Tensor, "2"]:
+def small_sides(h: Size, w: Size, size: int) -> Float[Tensor, "2"]:
     """Height and width at which the network sees a picture, as whole numbers: those of `images.resize`."""
     # In float64, as Python computes: at a tie the last bit decides.
     sides = torch.stack([torch.scalar_tensor(side, dtype=torch.float64) for side in (h, w)])
@@ -160,7 +163,7 @@ def small_sides(h: int, w: int, size: int) -> Float[Tensor, "2"]:
 
 
 def cubic_weights(
-    n: int, size: int, step: Float[Tensor, ""], top: Int[Tensor, ""] | int = 0
+    n: Size, size: Size, step: Float[Tensor, ""], top: Int[Tensor, ""] | int = 0
 ) -> Float[Tensor, "n size"]:
     """`upsampling.cubic_weights` for sizes that are known only when the graph runs."""
     center = (torch.arange(n, dtype=torch.float64) + top + 0.5) * step - 0.5
