@@ -17,6 +17,7 @@ from colorize.images.pixels import MAX_ASPECT
 Size = int | torch.SymInt
 """Known, or known only when the graph runs."""
 
+_PILLOW_BITS = 22  # behind the point of its weights; float64 holds their sums exactly
 _STEPS = 2**18  # of the tables: half of one is at most 2 of 65,535 levels
 _COLDEST = 1e-30  # temperatures below it are the limit itself: all but the likeliest bin underflow to 0
 
@@ -45,10 +46,11 @@ class Looking(nn.Module):
         for side in (h2, w2):
             torch._check(side >= self.size)
             torch._check(side <= self.size * MAX_ASPECT)
-        levels = (rgb * 255).round()
-        levels = (levels @ cubic_weights(w2, w, w / sides[1]).T).round().clamp(0, 255)
-        levels = (cubic_weights(h2, h, h / sides[0]) @ levels).round().clamp(0, 255)
-        logits: Tensor = self.network.predict(116 * _root(_luminance(levels / 255))[:, None] - 16)
+        levels = (rgb * 255).round().double()
+        levels = _to_levels(levels @ _pillow_weights(w2, w, w / sides[1]).T)
+        levels = _to_levels(_pillow_weights(h2, h, h / sides[0]) @ levels)
+        y = _luminance(srgb_to_linear(levels.float() / 255))
+        logits: Tensor = self.network.predict(116 * _root(y)[:, None] - 16)
         return logits.float(), (sides / self.network.stride).float()
 
 
@@ -98,10 +100,11 @@ class Painting(nn.Module):
         b, _, h, w = rgb.shape
         likely = torch.exp((logits - logits.amax(dim=1, keepdim=True)) / temperature.clamp(min=_COLDEST))
         coarse = torch.einsum("cq,bqij->cbij", self.parts * saturation, likely) / likely.sum(dim=1)
-        rows = cubic_weights(h, logits.shape[2], cells[0].double() / height, top)
-        columns = cubic_weights(w, logits.shape[3], cells[1].double() / w)
+        rows = cubic_weights(h, logits.shape[2], cells[0].double() / height, top).float()
+        columns = cubic_weights(w, logits.shape[3], cells[1].double() / w).float()
         parts = (rows @ (coarse @ columns.T)).reshape(2, b * h * w)
-        linear = self._into_srgb(_luminance(rgb).reshape(1, b * h * w), parts)
+        light = _look_up(srgb_to_linear(_levels()), rgb)
+        linear = self._into_srgb(_luminance(light).reshape(1, b * h * w), parts)
         srgb = _look_up(linear_to_srgb(_levels()), linear.clamp(0, 1))
         return srgb.reshape(3, b, h, w).movedim(0, 1)
 
@@ -171,14 +174,22 @@ def cubic_weights(
     near = (1.5 * distance - 2.5) * distance * distance + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
-    return (weights / weights.sum(dim=1, keepdim=True)).float()
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
-def _luminance(rgb: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-    """Y/Yn of sRGB in [0, 1]."""
-    linear = _look_up(srgb_to_linear(_levels()), rgb)
+def _pillow_weights(n: Size, size: Size, step: Float[Tensor, ""]) -> Float[Tensor, "n size"]:
+    """Whole numbers, as Pillow has them: one rounding of a pixel more or less shows in the colours."""
+    return (cubic_weights(n, size, step) * 2**_PILLOW_BITS).round()
+
+
+def _to_levels(sums: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    return (sums / 2**_PILLOW_BITS + 0.5).floor().clamp(0, 255)
+
+
+def _luminance(linear: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+    """Y/Yn of linear RGB."""
     y: Tensor = torch.tensor(XYZ_FROM_RGB[1]) @ linear.flatten(2)
-    return y.unflatten(1, rgb.shape[2:])
+    return y.unflatten(1, linear.shape[2:])
 
 
 def _root(y: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
