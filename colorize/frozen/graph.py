@@ -113,22 +113,23 @@ class Painting(nn.Module):
 
         The bisection of `color.lab_to_rgb`.
         """
-        linear = self._linear(y, parts)
+        root = _look_up(_root(_levels()), y)
+        linear = self._linear(y, root + parts)
         is_inside = _is_inside(linear)
         (outside,) = (~is_inside[0]).nonzero(as_tuple=True) if self.gather else (None,)
         if outside is not None:
-            y, parts = y[:, outside], parts[:, outside]
+            y, root, parts = y[:, outside], root[:, outside], parts[:, outside]
         chroma = torch.zeros_like(y)
         for k in range(1, GAMUT_STEPS + 1):
             more = chroma + 0.5**k
-            chroma = torch.where(_is_inside(self._linear(y, parts * more)), more, chroma)
-        fitted = self._linear(y, parts * chroma)
+            chroma = torch.where(_is_inside(self._linear(y, root + parts * more)), more, chroma)
+        fitted = self._linear(y, root + parts * chroma)
         if outside is None:
             return torch.where(is_inside, linear, fitted)
         return linear.scatter(1, outside.expand(3, -1), fitted)
 
-    def _linear(self, y: Float[Tensor, "1 n"], parts: Float[Tensor, "2 n"]) -> Float[Tensor, "3 n"]:
-        roots = _look_up(_root(_levels()), y) + parts
+    def _linear(self, y: Float[Tensor, "1 n"], roots: Float[Tensor, "2 n"]) -> Float[Tensor, "3 n"]:
+        """Linear RGB of Y/Yn and of the cube roots of X/Xn and Z/Zn."""
         light = roots.clamp(min=KNEE)
         x, z = (light * light * light + (roots - light) * (1 / SLOPE)).split(1)
         return self.rgb_from_scaled @ torch.cat((x, y, z))
