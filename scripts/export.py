@@ -1,8 +1,8 @@
-"""python -m scripts.export out=FILE [weights=NAME|FILE] [format=onnx|pt2|executorch]
+"""python -m scripts.export out=FILE [weights=NAME|FILE] [format=onnx|pt2]
                          [precision=float32|float16|int8] [photographs=FOLDER]
 
 Freeze weights into one file that holds all that colouring takes: FILE.onnx runs in ONNX Runtime, FILE.pt2 in
-PyTorch, FILE.pte in ExecuTorch. It is run beside the original and left only if no pixel differs by more than
+PyTorch. It is run beside the original and left only if no pixel differs by more than
 one 8-bit level. Of smaller precisions the loss of quality is measured on the photographs.
 """
 

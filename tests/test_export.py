@@ -1,7 +1,6 @@
 """Frozen files beside the colorizer that they were made from."""
 
 import copy
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from PIL import Image
 
 from colorize import __version__, cli
 from colorize.frozen import export
+from colorize.frozen.graph import Whole
 from colorize.frozen.precision import quality, with_precision
 from colorize.frozen.running import FrozenColorizer
 from colorize.frozen.sealing import read_sealed, seal
@@ -147,7 +147,7 @@ def test_files_that_are_none_cost_one_line(tmp_path: Path, capsys: pytest.Captur
 
 def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
     colorizer = network_colorizer("conv8")
-    with pytest.raises(ValueError, match="format must be one of onnx, pt2, executorch, got 'tflite'"):
+    with pytest.raises(ValueError, match="format must be one of onnx, pt2, got 'tflite'"):
         export.freeze(colorizer, tmp_path / "x", "tflite")
     with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
         export.freeze(colorizer, tmp_path / "x.onnx", "onnx", "int4")
@@ -184,7 +184,10 @@ def test_rounding_of_smaller_weights() -> None:
     assert quality(colorizer, with_precision(colorizer, "float32"), [photo()])["largest"] == 0
 
 
-@pytest.mark.skipif(importlib.util.find_spec("executorch") is None, reason="executorch is not installed")
-def test_executorch_gives_the_colorizers_pictures(tmp_path: Path) -> None:
+def test_fitting_all_pixels_is_fitting_those_outside() -> None:
     colorizer = network_colorizer("conv8")
-    assert export.freeze(colorizer, tmp_path / "conv8.pte", "executorch") <= 1
+    rgb = torch.from_numpy(photo(50, 60) / 255).float().permute(2, 0, 1)[None]
+    scalars = (torch.tensor(0.2), torch.tensor(3.0))
+    with torch.inference_mode():
+        some, every = (Whole(colorizer, gather).eval()(rgb, *scalars) for gather in (True, False))
+    torch.testing.assert_close(some, every)

@@ -1,6 +1,6 @@
 """Weights frozen with all that colouring takes into one file, which runs without this package's networks.
 
-graph.py is what is frozen; export.py writes it as ONNX, PyTorch's pt2 or ExecuTorch's pte and checks each
+graph.py is what is frozen; export.py writes it as ONNX or PyTorch's pt2 and checks each
 file beside `Colorizer`; running.py colours with such files, ONNX without torch; layers.py and report.py say
 what is inside; page.py writes and serves what the page of demo/ runs.
 
@@ -13,6 +13,6 @@ ABOUT = "colorize"
 FORMAT = 1
 INPUTS = ("rgb", "temperature", "saturation")
 OUTPUT = "colored"
-SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2", "executorch": ".pte"}
+SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2"}
 
 __all__ = ["ABOUT", "FORMAT", "INPUTS", "OUTPUT", "SUFFIXES"]

@@ -1,4 +1,4 @@
-"""`freeze`: a colorizer as one file for ONNX Runtime, PyTorch or ExecuTorch, checked beside the original."""
+"""`freeze`: a colorizer as one file for ONNX Runtime or PyTorch, checked beside the original."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ OPSET = 18  # of ONNX: the first with all that the graph uses
 SIZES = ((37, 53), (120, 81), (233, 311))  # pictures of the check, h w
 LARGEST_DIFFERENCE = 1  # 8-bit levels
 
-_NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": (), "executorch": ("executorch",)}
+_NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": ()}
 
 
 def freeze(
@@ -50,7 +50,7 @@ def freeze(
     smaller = with_precision(colorizer, precision)
     about = json.dumps({**about_file(colorizer), "precision": precision, "form": form})
     with images.replacing(path) as temporary:
-        _WRITERS[form](export_whole(smaller, gather=form != "executorch"), about, temporary)
+        _WRITERS[form](export_whole(smaller), about, temporary)
         named = temporary.with_name(temporary.name + SUFFIXES[form])  # for loaders, which go by it
         temporary.rename(named)
         try:
@@ -71,8 +71,7 @@ def check_form(form: str) -> None:
         raise ValueError(f"format must be one of {', '.join(SUFFIXES)}, got {form!r}")
     missing = [name for name in _NEEDS[form] if importlib.util.find_spec(name) is None]
     if missing:
-        extra = "executorch" if form == "executorch" else "export"
-        raise ValueError(f"{form} needs {', '.join(missing)}; pip install 'colorize-lab[{extra}]'")
+        raise ValueError(f"{form} needs {', '.join(missing)}; pip install 'colorize-lab[export]'")
 
 
 def largest_difference(frozen: FrozenColorizer, colorizer: Colorizer) -> int:
@@ -154,14 +153,9 @@ def _write_pt2(program: ExportedProgram, about: str, path: Path) -> None:
         torch.export.save(program, file, extra_files={ABOUT: about})
 
 
-def _write_executorch(program: ExportedProgram, about: str, path: Path) -> None:
-    raise NotImplementedError
-
-
 _WRITERS: dict[str, Callable[[ExportedProgram, str, Path], None]] = {
     "onnx": write_onnx,
     "pt2": _write_pt2,
-    "executorch": _write_executorch,
 }
 
 

@@ -142,8 +142,6 @@ def _of_program(path: str | os.PathLike[str]) -> Contents:
     frozen = FrozenColorizer.load(path)
     import torch
 
-    if Path(path).suffix.lower() != SUFFIXES["pt2"]:
-        return Contents(frozen.about, [])  # ExecuTorch's layers are compiled
     program = torch.export.load(path)
     layers: list[Layer] = []
     names = {**program.graph_signature.inputs_to_parameters, **program.graph_signature.inputs_to_buffers}

@@ -40,7 +40,7 @@ class FrozenColorizer:
         Raises:
             ValueError: if it is none, or damaged, or the library that runs it is missing; one line.
         """
-        loaders = dict(zip(SUFFIXES.values(), (_load_onnx, _load_pt2, _load_pte), strict=True))
+        loaders = dict(zip(SUFFIXES.values(), (_load_onnx, _load_pt2), strict=True))
         suffix = Path(path).suffix.lower()
         if suffix not in loaders:
             raise ValueError(f"{os.fspath(path)}: a frozen file ends in {', '.join(loaders)}")
@@ -142,10 +142,6 @@ def _load_pt2(path: str | os.PathLike[str]) -> tuple[Run, str]:
         return np.asarray(program(torch.from_numpy(rgb), *scalars).numpy())
 
     return run, text
-
-
-def _load_pte(path: str | os.PathLike[str]) -> tuple[Run, str]:
-    raise NotImplementedError
 
 
 def _missing(path: str | os.PathLike[str], library: str, extra: str) -> str:
