@@ -1,8 +1,5 @@
-"""What TensorBoard shows beyond curves: pictures, the prior on the ab plane, weight histograms, photographs a
-second.
-"""
+"""What TensorBoard shows beyond curves: pictures, the prior on the ab plane, weight histograms, speed."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from colorize.bins import annealed_mean
+from colorize.clock import NETWORK, matrix_rate, network_flops, precision_dtype
 from colorize.color import lab_to_rgb, rgb_to_lab
 from colorize.module import ColorizationModule, upsample
-from colorize.plane import draw_bins
+from colorize.plane import draw_bins, draw_shares
 
 
 class PictureGrid(Callback):
@@ -79,10 +77,7 @@ class PriorOnPlane(Callback):
         assert isinstance(pl_module, ColorizationModule)
         centers, prior, weights = pl_module.bins.centers, pl_module.prior, pl_module.class_weights
         writer = _writer(trainer)
-        log_prior = (prior / prior[prior > 0].min()).clamp(min=1).log() * (
-            prior > 0
-        )  # five decades in one picture
-        writer.add_image("plane/prior, area by logarithm", draw_bins(centers, log_prior, self.step), 0)
+        writer.add_image("plane/prior, area by logarithm", draw_shares(centers, prior, self.step), 0)
         writer.add_image(
             "plane/rebalancing weights, area by value", draw_bins(centers, weights, self.step), 0
         )
@@ -102,21 +97,25 @@ class WeightHistograms(Callback):
 
 
 class Throughput(Callback):
-    """Photographs (windows) trained on per second, over the steps between two log entries, validation left
-    out.
+    """How fast training is and where its time goes, over the steps between two log entries, validation left
+    out: photographs (windows) a second on all devices together; share of the time that is not the network's
+        forward and
+    backward; share of a device's rate in matrix products that the network's arithmetic reaches.
     """
 
-    def __init__(self) -> None:
-        self._reset()
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, ColorizationModule)
+        self.flops = network_flops(pl_module.network, len(pl_module.bins), pl_module.window)
+        self.dtype = precision_dtype(str(trainer.precision))
+        self.matrix_rate = matrix_rate(trainer.strategy.root_device, self.dtype, torch.get_num_threads())
+        self.devices = trainer.world_size
+        self._windows = 0
+        self._spent: list[tuple[int, float, float]] = []  # windows, seconds, the network's, to each log entry
 
-    def _reset(self) -> None:
-        self._windows, self._started = 0, time.perf_counter()
-
-    def on_train_epoch_start(self, *args: Any) -> None:
-        self._reset()
-
-    def on_validation_end(self, *args: Any) -> None:
-        self._reset()
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, ColorizationModule)
+        pl_module.clock.on_cuda = pl_module.device.type == "cuda"
+        pl_module.clock.mark("")
 
     def on_train_batch_end(
         self,
@@ -126,11 +125,32 @@ class Throughput(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self._windows += len(batch) * trainer.world_size
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            elapsed = time.perf_counter() - self._started
-            pl_module.log("train/photographs_per_second", self._windows / max(elapsed, 1e-9))
-            self._reset()
+        assert isinstance(pl_module, ColorizationModule)
+        pl_module.clock.mark("update")
+        self._windows += len(batch)
+        if pl_module.logs_step:
+            steps = pl_module.clock.read()
+            network = sum(step.get(part, 0.0) for step in steps for part in NETWORK)
+            self._spent.append((self._windows, sum(sum(step.values()) for step in steps), network))
+            self._windows = 0
+            pl_module.log_dict({f"train/{name}": x for name, x in self._figures(self._spent[-1:]).items()})
+
+    def summary(self) -> dict[str, float]:
+        """The same figures over the whole run but for its first log entry, which warms up; and what they rest
+        on.
+        """
+        if not self._spent:
+            return {}
+        figures = self._figures(self._spent[1:] or self._spent)
+        return figures | {"flops_per_window": self.flops, "matrix_flops_per_second": round(self.matrix_rate)}
+
+    def _figures(self, spent: list[tuple[int, float, float]]) -> dict[str, float]:
+        windows, seconds, network = (max(sum(column), 1e-9) for column in zip(*spent, strict=True))
+        return {
+            "photographs_per_second": windows * self.devices / seconds,
+            "share_outside_network": 1 - network / seconds,
+            "flop_utilisation": windows * self.flops / seconds / self.matrix_rate,
+        }
 
 
 def _writer(trainer: lightning.Trainer) -> Any:

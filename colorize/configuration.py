@@ -1,27 +1,30 @@
 """From the command line to a training run, with wrong keys and values turned into one clear line each."""
 
+import os
 import re
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from colorize.ranges import check_value
+from colorize.ranks import RUN_DIR, is_first, under_torchrun
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 MAY_BE_NULL = (
+    "trainer.save_every_minutes",
     "trainer.max_steps",
     "trainer.gradient_clip_val",
 )  # off; settings that are null may be anything
@@ -34,6 +37,8 @@ def run() -> int:
     words = [quoted_path(word, sweep) for word in sys.argv[1:]]
     sys.argv[1:] = sorted(words, key=lambda word: not word.startswith("-"))  # Hydra wants no flag in between
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if not is_first():
+        return _run_beside(words, sweep)
     if not {"--help", "-h", "--hydra-help", "--version"} & set(flags):
         try:
             if bare := [word for word in words if "=" not in word and not word.startswith("~")]:
@@ -42,31 +47,63 @@ def run() -> int:
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    codes = []
+    if sweep and under_torchrun():
+        print(
+            "error: torchrun starts one run; for a sweep use train.py -m trainer.devices=N", file=sys.stderr
+        )
+        return 2
+    codes, here = [], os.getpid()
 
     @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
     def job(cfg: DictConfig) -> None:
-        codes.append(_train(cfg))  # no exception: it would end a sweep before its other jobs
+        code = _train(cfg)
+        if os.getpid() == here:
+            codes.append(code)  # no exception: it would end a sweep before its other jobs
+        elif code:  # elsewhere nothing but an exception reaches the process that waits for it
+            raise CompactHydraException(f"a job of the sweep failed: {HydraConfig.get().runtime.output_dir}")
 
     job()
     return max(codes, default=0)
 
 
+def _run_beside(words: Sequence[str], sweep: bool) -> int:
+    """Run in a process that is not the first of its run: Hydra would make another folder, so it is left
+    out.
+    """
+    if (folder := os.environ.get(RUN_DIR)) is not None:
+        cfg = cast(DictConfig, OmegaConf.load(Path(folder) / "config.yaml"))
+    elif sweep:
+        return 2  # the first process says why
+    else:
+        try:
+            check_overrides(words)
+        except ValueError:
+            return 2  # likewise
+        cfg = compose_config([word for word in words if not word.startswith("hydra")])
+        folder = os.devnull  # where the first process writes is nothing that this one needs
+    return _caught(cfg, Path(folder))
+
+
 def _train(cfg: DictConfig) -> int:
+    hydra_cfg = HydraConfig.get()
+    folder = Path(hydra_cfg.runtime.output_dir)
+    code = _caught(cfg, folder, f" in {folder}" if hydra_cfg.mode == RunMode.MULTIRUN else "")
+    if code and [path.name for path in folder.iterdir()] == [".hydra"]:  # refused before it began
+        shutil.rmtree(folder)
+    return code
+
+
+def _caught(cfg: DictConfig, run_dir: Path, where: str = "") -> int:
     # Behind the checks: Lightning takes seconds to import.
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from colorize.training import train
 
-    hydra_cfg = HydraConfig.get()
     try:
-        train(cfg, Path(hydra_cfg.runtime.output_dir))
+        train(cfg, run_dir)
     except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
-        where = f" in {hydra_cfg.runtime.output_dir}" if hydra_cfg.mode == RunMode.MULTIRUN else ""
-        print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
-        folder = Path(hydra_cfg.runtime.output_dir)
-        if [path.name for path in folder.iterdir()] == [".hydra"]:  # refused before it began
-            shutil.rmtree(folder)
+        if is_first():
+            print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from colorize.bins import Bins, annealed_mean
+from colorize.clock import StepClock
 from colorize.color import lab_to_rgb, rgb_to_lab
 from colorize.data.augment import Augment
 from colorize.losses import soft_cross_entropy
@@ -20,7 +21,7 @@ from colorize.networks import Network
 from colorize.optimization import Optimization
 from colorize.prior import is_colored, rebalancing_weights
 from colorize.regularizers import Regularizer
-from colorize.resuming import check_same_make
+from colorize.resuming import check_same_make, use_settings
 
 
 class ColorizationModule(lightning.LightningModule):
@@ -37,6 +38,8 @@ class ColorizationModule(lightning.LightningModule):
         augment, regularizer, optimization: what is done to windows, to the loss, to the weights.
         compile: run the network through torch.compile while training.
         channels_last: keep activations channels-last, which convolutions on GPUs and some CPUs prefer.
+        seed: what is random in a step (augmentation, dropout) depends on it, the step and the rank alone, so
+            that a resumed run draws what the whole one would have.
 
     Raises:
         ValueError: if prior, bins and network disagree in the number of bins, or the window is too small.
@@ -56,6 +59,7 @@ class ColorizationModule(lightning.LightningModule):
         optimization: Optimization | None = None,
         compile: bool = False,
         channels_last: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if len(prior) != len(bins):
@@ -71,7 +75,10 @@ class ColorizationModule(lightning.LightningModule):
         self.augment = augment or Augment()
         self.regularizer = regularizer or Regularizer()
         self.optimization = optimization or Optimization()
-        self.channels_last = channels_last
+        self.channels_last, self.seed = channels_last, seed
+        self.clock = StepClock()
+        self._rate = self._share = 0.0
+        self.logs_step = True  # whether Lightning keeps what this step logs; it is not computed otherwise
         self.register_buffer("class_weights", rebalancing_weights(prior, lambda_), persistent=False)
         self.register_buffer("auc_weights", auc_weights(prior), persistent=False)
         self.register_buffer("prior", prior, persistent=False)
@@ -105,38 +112,64 @@ class ColorizationModule(lightning.LightningModule):
         pixel_weight = self.class_weights[index[:, 0]] * colored[:, None, None]
         return (pixel_loss * pixel_weight).mean(), pixel_loss.detach().mean()
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        step = self.trainer.global_step
+        torch.manual_seed(zlib.crc32(f"{self.seed} {step} {self.global_rank}".encode()))
+        self.logs_step = (step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        self.clock.mark("data, logging")
+
     def training_step(self, batch: UInt8[Tensor, "b 3 s s"], batch_idx: int) -> Tensor:
         lab = rgb_to_lab(self.augment.geometry(batch, self.window))
         lightness = self.augment.age(lab[:, :1])
         if self.channels_last:
             lightness = lightness.contiguous(memory_format=torch.channels_last)
+        self.clock.mark("input")
         logits = self.forward_window(lightness)
+        self.clock.mark("network forward")
         with torch.autocast(self.device.type, enabled=False):
             weighted, unweighted = self.losses(
                 logits, self.network.to_grid(lab[:, 1:]), is_colored(lab, self.gray_threshold)
             )
             penalty = self.regularizer.penalty(self.network)
-        self.log_dict(
-            {
-                "train/loss": weighted.detach(),
-                "train/loss_unweighted": unweighted,
-                "train/penalty": penalty.detach() + self.regularizer.proximal_penalty(self.network),
-            },
-            batch_size=len(batch),
-        )
+        if self.logs_step:
+            self.log_dict(
+                {
+                    "train/loss": weighted.detach(),
+                    "train/loss_unweighted": unweighted,
+                    "train/penalty": penalty.detach() + self.regularizer.proximal_penalty(self.network),
+                },
+                batch_size=len(batch),
+            )
+        self.clock.mark("loss")
+        logits.register_hook(self._on_gradient_of_logits)  # type: ignore[no-untyped-call]
         return weighted + penalty
 
+    def _on_gradient_of_logits(self, gradient: Tensor) -> None:
+        self.clock.mark("loss backward")
+
+    def on_after_backward(self) -> None:
+        self.clock.mark("network backward")
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self._check_finite()
+        if self.logs_step:
+            self.log("train/learning_rate", self._rate)
+            self.check_finite()
 
     def on_validation_epoch_start(self) -> None:
-        self._check_finite()
+        self.check_finite()
 
-    def _check_finite(self) -> None:
-        """Waits for the device, and is therefore called where others do as well. A loss that was not finite
-        shows in the weights, the same on all devices; where the scaler of 16-mixed left out its step, it did
-        no harm.
+    def on_validation_end(self) -> None:
+        self.clock.mark("")
+
+    def check_finite(self) -> None:
+        """Check that the weights are finite. Waits for the device, and is therefore called where others do as
+        well.
+
+        A loss that was not finite shows in the weights, the same on all devices; where the scaler of 16-mixed
+        left out its step, it did no harm.
+
+        Raises:
+            ValueError: if they are not.
         """
         total = torch.stack([p.detach().float().mean() for p in self.network.parameters()]).sum()
         if not torch.isfinite(total):
@@ -164,10 +197,22 @@ class ColorizationModule(lightning.LightningModule):
         metrics["psnr"].update(psnr(colored, rgb))
         self.log_dict({f"val/{name}": metric for name, metric in metrics.items()}, batch_size=len(batch))
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        self._rate = optimizer.param_groups[0]["lr"]  # the schedule has gone on when it is logged
+        if not gradient_clip_val and not self.logs_step:
+            return
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        if gradient_clip_val:
+            norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        else:
+            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self.logs_step:
+            self.log("train/gradient_norm", norm)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -176,7 +221,7 @@ class ColorizationModule(lightning.LightningModule):
             self.regularizer.proximal_step(self.network, optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.optimization.optimizer(self.network)
+        optimizer = self.optimization.optimizer(self.network, fused=self._may_fuse())
         total = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.optimization.rate(step, total, self._time_share())
@@ -188,6 +233,13 @@ class ColorizationModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_same_make(checkpoint["make"], self._make())
+        use_settings(checkpoint, self.optimization.optimizer(self.network, fused=self._may_fuse()))
+
+    def _may_fuse(self) -> bool:
+        """Whether one kernel may take the optimizer's step: the scaler of 16-mixed would unscale inside of
+        it, where gradients could not be clipped.
+        """
+        return self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
 
     def _make(self) -> dict[str, object]:
         """What a run cannot go on without: setting -> value."""
@@ -202,10 +254,14 @@ class ColorizationModule(lightning.LightningModule):
     def _time_share(self) -> float:
         """How much of trainer.max_minutes is over, resumed runs included; 0 without such a limit."""
         callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
-        for timer in callbacks:
-            if isinstance(timer, Timer) and (left := timer.time_remaining()) is not None:
-                elapsed = timer.time_elapsed()
-                return float(self.trainer.strategy.broadcast(elapsed / (elapsed + left)))  # one clock for all
+        timers = [callback for callback in callbacks if isinstance(callback, Timer)]
+        if timers and (left := timers[0].time_remaining()) is not None:
+            if (
+                self.logs_step or self.trainer.world_size == 1
+            ):  # to agree on a clock is to wait for the device
+                elapsed = timers[0].time_elapsed()
+                self._share = float(self.trainer.strategy.broadcast(elapsed / (elapsed + left)))
+            return self._share
         return 0.0
 
 

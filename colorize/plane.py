@@ -44,3 +44,11 @@ def draw_bins(
     flat = picture.view(3, -1)
     flat[:, inside] = colors[:, nearest[inside]]
     return picture
+
+
+def draw_shares(
+    centers: Float[Tensor, "q 2"], prior: Float[Tensor, " q"], step: float
+) -> Float[Tensor, "3 side side"]:
+    """Draw a prior: its decades in one picture, since shares differ by five of them."""
+    decades = (prior / prior[prior > 0].min()).clamp(min=1).log() * (prior > 0)
+    return draw_bins(centers, decades, step)

@@ -1,58 +1,99 @@
-"""How often each bin occurs in a set of photographs, and the rebalancing weights that follow from it."""
+"""How often each colour and each bin occurs in a set of photographs, and the rebalancing weights that follow.
 
-from collections.abc import Iterable
+Photographs of 8 bits have at most 2^24 colours. They are counted first, in one pass of constant memory that
+costs little beside decoding; bins and prior then follow from the counts, each colour encoded once however
+often it occurs.
+"""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from colorize.bins import Bins, grid_centers, grid_index
 from colorize.color import rgb_to_lab
 
 
-def color_prior(
-    lab_batches: Iterable[Float[Tensor, "_ 3 _ _"]], bins: Bins, smoothing: str = "gaussian"
-) -> Float[Tensor, " q"]:
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a set of photographs: each one's ab, and the number of pixels that have it."""
+
+    ab: Float[Tensor, "n 2"]
+    count: Int[Tensor, " n"]
+
+    def chunks(self) -> Iterator[tuple[Float[Tensor, "1 2 1 _"], Int[Tensor, " _"]]]:
+        """Some colours at a time, as a picture of one row, and their counts."""
+        for ab, count in zip(*(torch.split(x, 2**18) for x in (self.ab, self.count)), strict=True):
+            yield ab.T[None, :, None], count
+
+
+def count_colors(rgb_batches: Iterable[UInt8[Tensor, "_ 3 _ _"]], gray_threshold: float = 5.0) -> Palette:
+    """Count the colours of photographs, leaving out the grey ones (see `is_colored`).
+
+    Holds 2^24 counters of 8 bytes, and as many more for the colours that occur.
+
+    Args:
+        rgb_batches: photographs in RGB, in batches of any size.
+        gray_threshold: of `is_colored`, in ab units.
+    """
+    counts = np.zeros(2**24, np.int64)
+    for rgb in rgb_batches:
+        for photo in rgb[_colored(rgb, gray_threshold)].cpu().numpy():
+            codes = np.zeros(photo[0].size, np.uint32)
+            for channel, plane in enumerate(photo):
+                codes.view(np.uint8)[channel::4] = plane.reshape(-1)
+            np.add.at(counts, codes, 1)
+    present = np.flatnonzero(counts)
+    channels = np.stack([present.astype(np.uint32).view(np.uint8)[channel::4] for channel in range(3)])
+    ab = [rgb_to_lab(rgb[None, :, None].float() / 255)[0, 1:, 0].T
+          for rgb in torch.split(torch.from_numpy(channels), 2**18, dim=1)]  # fmt: skip
+    return Palette(torch.cat(ab), torch.from_numpy(counts[present]))
+
+
+def color_prior(palette: Palette, bins: Bins, smoothing: str = "gaussian") -> Float[Tensor, " q"]:
     """The share of each bin over all pixels of some photographs; sums to 1.
 
     Args:
-        lab_batches: photographs in Lab, in batches of any size.
+        palette: their colours.
         bins: their encoder; its neighbours and sigma are the smoothing.
         smoothing: "gaussian" accumulates the soft encodings of all pixels, which is Zhang's Gaussian
             smoothing; "none" counts nearest bins, as the seed article does.
 
     Raises:
-        ValueError: if there is no pixel or `smoothing` has no such value.
+        ValueError: if there is no colour or `smoothing` has no such value.
 
     Source: Zhang, Isola & Efros 2016, section 2.2.
     """
     if smoothing not in ("gaussian", "none"):
         raise ValueError(f"smoothing must be 'gaussian' or 'none', got {smoothing!r}")
-    mass = torch.zeros(len(bins), dtype=torch.float64, device=bins.centers.device)
-    for lab in lab_batches:
-        ab = lab[:, 1:]
+    mass = torch.zeros(len(bins), dtype=torch.float64)
+    for ab, count in palette.chunks():
         if smoothing == "gaussian":
             index, weight = bins.soft_encode(ab)
-            mass += torch.bincount(index.flatten(), weight.double().flatten(), minlength=len(bins))
+            shares = weight.double() * count
+            mass += torch.bincount(index.flatten(), shares.flatten(), minlength=len(bins))
         else:
-            mass += torch.bincount(bins.nearest(ab).flatten(), minlength=len(bins))
+            mass += torch.bincount(bins.nearest(ab).flatten(), count.double(), minlength=len(bins))
     if mass.sum() == 0:
         raise ValueError("the prior needs at least one photograph with colour; got none")
     return (mass / mass.sum()).float()
 
 
-def used_grid_centers(lab_batches: Iterable[Float[Tensor, "_ 3 _ _"]], step: float) -> Float[Tensor, "q 2"]:
-    """The grid points nearest to at least one pixel of some photographs, ordered by a, then b.
+def used_grid_centers(palette: Palette, step: float) -> Float[Tensor, "q 2"]:
+    """The grid points nearest to at least one colour of some photographs, ordered by a, then b.
 
     Raises:
-        ValueError: if there is no pixel.
+        ValueError: if there is no colour.
 
     Source: the seed article's bins, which are those of its data set.
     """
     centers = grid_centers(step)
     used = torch.zeros(len(centers), dtype=torch.bool)
-    for lab in lab_batches:
-        used[grid_index(lab[:, 1:], step).flatten().cpu()] = True
+    for ab, _ in palette.chunks():
+        used[grid_index(ab, step).flatten()] = True
     if not used.any():
         raise ValueError("bins of the data need at least one photograph with colour; got none")
     return centers[used]
@@ -97,10 +138,9 @@ def is_colored(lab: Float[Tensor, "b 3 h w"], threshold: float = 5.0) -> Float[T
     return (lab[:, 1:].abs().flatten(1).amax(dim=1) > threshold).to(lab.dtype)
 
 
-def batches_to_lab(rgb_batches: Iterable[Tensor], threshold: float = 5.0) -> Iterable[Tensor]:
-    """uint8 RGB batches (b, 3, h, w) to Lab, without their grey photographs (see `is_colored`)."""
-    for rgb in rgb_batches:
-        lab = rgb_to_lab(rgb.float() / 255)
-        colored = lab[is_colored(lab, threshold) > 0]
-        if len(colored):
-            yield colored
+def _colored(rgb: UInt8[Tensor, "b 3 h w"], threshold: float) -> Tensor:
+    """Which photographs are coloured: most of them by one pixel in 64, the others by a look at all."""
+    colored = is_colored(rgb_to_lab(rgb[:, :, ::8, ::8].float() / 255), threshold) > 0
+    if not colored.all():
+        colored[~colored] = is_colored(rgb_to_lab(rgb[~colored].float() / 255), threshold) > 0
+    return colored

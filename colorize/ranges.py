@@ -22,6 +22,7 @@ RANGES: dict[str, Range] = {
     "data.memory_gb": NOT_NEGATIVE,
     "data.max_broken": SHARE,
     "data.workers": NOT_NEGATIVE,
+    "data.shuffle_block": NOT_NEGATIVE,
     "network.dropout": BELOW_1,
     "network.channel_multiple": COUNT,
     "network.stride": COUNT,
@@ -44,11 +45,13 @@ RANGES: dict[str, Range] = {
     "optimizer.step_factor": POSITIVE,
     "optimizer.final_share": SHARE,
     "trainer.devices": ("1 or more, or -1 for all", lambda x: x >= 1 or x == -1),
+    "trainer.num_nodes": COUNT,
     "trainer.max_steps": COUNT,
     "trainer.max_epochs": COUNT,
     "trainer.max_minutes": POSITIVE,
     "trainer.val_every_steps": COUNT,
     "trainer.log_every_steps": COUNT,
+    "trainer.save_every_minutes": NOT_NEGATIVE,
     "trainer.gradient_clip_val": NOT_NEGATIVE,
     "trainer.early_stopping": NOT_NEGATIVE,
     "trainer.ema_decay": BELOW_1,
@@ -57,13 +60,15 @@ RANGES: dict[str, Range] = {
 WHOLE = frozenset(
     {
         "seed", "data.image_size", "data.window", "data.batch_size", "data.windows_per_photo", "data.workers",
+        "data.shuffle_block",
         "network.channel_multiple", "network.stride", "loss.bins.neighbours", "optimizer.warmup_steps",
-        "optimizer.step_every", "trainer.devices", "trainer.max_steps", "trainer.max_epochs",
-        "trainer.val_every_steps", "trainer.log_every_steps", "trainer.early_stopping",
+        "optimizer.step_every", "trainer.devices", "trainer.num_nodes", "trainer.max_steps",
+        "trainer.max_epochs", "trainer.val_every_steps", "trainer.log_every_steps", "trainer.early_stopping",
     }
 )  # fmt: skip
 
 CHOICES: dict[str, tuple[str, ...]] = {
+    "data.cache": ("auto", "device", "ram", "none"),
     "loss.smoothing": ("gaussian", "none"),
     "loss.bins.source": ("srgb", "data", "zhang313"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),

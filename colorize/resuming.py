@@ -1,10 +1,14 @@
 """Going on from a checkpoint: whether it fits this run, and the best weights of the run before."""
 
 import shutil
+import signal
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from types import FrameType
 from typing import Any
 
 import lightning
@@ -15,19 +19,91 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from colorize.images import replacing
 
 
+class Stopped(Exception):
+    """A run that a signal ended, its state saved.
+
+    Attributes:
+        status: exit status of a process that this signal ends.
+    """
+
+    def __init__(self, number: int, step: int, path: Path) -> None:
+        name = signal.Signals(number).name
+        super().__init__(f"{name} at step {step}; go on with trainer.resume={path}")
+        self.status = 128 + number
+
+
 class LastCheckpoint(Checkpoint):
-    """Keeps the state after the latest validation in last.ckpt, whether it was the best or not.
+    """Keeps the latest state in last.ckpt: after each validation, every so many minutes, and when SIGTERM or
+    SIGINT (Ctrl-C, a cluster that wants its machine back) ends the run, which then finishes its step.
+
+    Several processes agree on the time and on a signal at log entries, where they wait for their devices
+    anyway.
 
     Args:
         folder: of the checkpoints.
+        every_minutes: time between two savings; None for none but those after validations.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "last.ckpt"
+    def __init__(self, folder: Path, every_minutes: float | None = None) -> None:
+        self.path, self.every_minutes = folder / "last.ckpt", every_minutes
+        self._signal, self._saved = 0, time.monotonic()
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._saved = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._handlers[number] = signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._signal:  # the second time, at once
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        number, late = self._signal, False
+        if at_log_entry := trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            late = (
+                self.every_minutes is not None and (time.monotonic() - self._saved) / 60 >= self.every_minutes
+            )
+        if trainer.world_size > 1:
+            if not at_log_entry:
+                return
+            wishes = torch.tensor([number, int(late)], device=pl_module.device)
+            number, late = trainer.strategy.reduce(wishes, reduce_op="max").tolist()
+        if number or late:
+            self._save(trainer)
+        if number:
+            raise Stopped(int(number), trainer.global_step, self.path)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if trainer.state.fn == "fit":
-            trainer.save_checkpoint(self.path)
+            self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        module: Any = trainer.lightning_module
+        module.check_finite()
+        trainer.save_checkpoint(self.path)
+        module.clock.mark("")  # no part of a step
+        self._saved = time.monotonic()
+
+    def on_train_end(self, *args: Any) -> None:
+        self._restore_handlers()
+
+    def on_exception(self, *args: Any) -> None:
+        self._restore_handlers()
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -127,3 +203,21 @@ def check_same_make(there: Mapping[str, object], here: Mapping[str, object]) -> 
             f"trainer.resume: the checkpoint is of a run with {theirs}; this one has {ours}; give the same "
             "settings, or leave trainer.resume out"
         )
+
+
+def use_settings(checkpoint: dict[str, Any], fresh: torch.optim.Optimizer) -> None:
+    """Put this run's optimizer settings (learning rate, decay, momentum ...) in the place of those that a
+    checkpoint was saved with; what the optimizer has gathered stays.
+
+    Args:
+        checkpoint: of Lightning, with one optimizer and one schedule; changed in place.
+        fresh: an optimizer of the same parameters as this run has set it up.
+    """
+    (state,), (schedule,) = checkpoint["optimizer_states"], checkpoint["lr_schedulers"]
+    for old, new in zip(state["param_groups"], fresh.param_groups, strict=True):
+        if old["initial_lr"] != new["lr"]:  # else it stays to the last bit
+            old["lr"] *= new["lr"] / old["initial_lr"]
+        old |= {name: value for name, value in new.items() if name not in ("params", "lr")}
+        old["initial_lr"] = new["lr"]
+    schedule["base_lrs"] = [group["lr"] for group in fresh.param_groups]
+    schedule["_last_lr"] = [group["lr"] for group in state["param_groups"]]

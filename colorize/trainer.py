@@ -1,18 +1,23 @@
 """Lightning's Trainer of the `trainer` settings, with its callbacks."""
 
 import logging
+import os
 import warnings
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from colorize.callbacks import PictureGrid, PriorOnPlane, Throughput, WeightHistograms
 from colorize.progress import StepProgress
+from colorize.ranks import under_torchrun
 from colorize.resuming import BestCheckpoint, LastCheckpoint
 
 
@@ -26,9 +31,20 @@ def build_trainer(settings: Mapping[str, Any], run_dir: Path) -> lightning.Train
     precision: Any = options["precision"]
     if precision == "auto":
         precision = fastest_precision(options["accelerator"])
-    return lightning.Trainer(
+    devices, num_nodes = options["devices"], options["num_nodes"]
+    if under_torchrun():  # which has been told already
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        num_nodes = int(os.environ["WORLD_SIZE"]) // devices
+    several = devices != 1 or num_nodes > 1
+    trainer = lightning.Trainer(
         accelerator=options["accelerator"],
-        devices=options["devices"],
+        devices=devices,
+        num_nodes=num_nodes,
+        # The others wait while the first process reads photographs and counts colours.
+        strategy=DDPStrategy(timeout=timedelta(hours=6)) if several else "auto",
+        sync_batchnorm=options["sync_batchnorm"],
+        # LastCheckpoint hears signals, and trainer.resume=auto takes the job up again, on SLURM as elsewhere.
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
         precision=precision,
         max_steps=-1 if options["max_steps"] is None else options["max_steps"],
         max_epochs=-1 if options["max_epochs"] is None else options["max_epochs"],
@@ -49,6 +65,10 @@ def build_trainer(settings: Mapping[str, Any], run_dir: Path) -> lightning.Train
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # EpochOrder knows its rank
     )
+    # With several processes Lightning asks at each step whether one got SIGTERM, and waits for the device's
+    # answer.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def fastest_precision(accelerator: str) -> str:
@@ -77,7 +97,8 @@ def _callbacks(settings: Mapping[str, Any], run_dir: Path) -> list[Callback]:
         PictureGrid(run_dir / "samples"),
         WeightHistograms(),
         StepProgress(),
-        LastCheckpoint(run_dir / "checkpoints"),  # behind the best, whose score it holds
+        # Behind the best, whose score it holds.
+        LastCheckpoint(run_dir / "checkpoints", options["save_every_minutes"]),
     ]
     if patience := options["early_stopping"]:
         callbacks.append(EarlyStopping(options["monitor"], mode=best.mode, patience=patience, verbose=False))

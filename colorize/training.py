@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Mapping
@@ -17,24 +16,21 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import Tensor
 
-import colorize
-from colorize.bins import Bins, srgb_centers, zhang313_centers
+from colorize.bins import Bins
 from colorize.color import rgb_to_lab
-from colorize.colorizer import Colorizer
 from colorize.data import PhotoData
 from colorize.data.module import make_augment
-from colorize.evaluation import baselines, evaluate, network_colorers, print_table
-from colorize.images import replacing
 from colorize.module import ColorizationModule
 from colorize.networks import make_network
 from colorize.optimization import Optimization
-from colorize.prior import batches_to_lab, color_prior, is_colored, used_grid_centers
+from colorize.prior import is_colored
+from colorize.prior_file import COUNTED_BY, count_prior, fixed_centers, read_prior, read_prior_for
 from colorize.ranges import check_values
+from colorize.ranks import first_on_each_machine, is_first, together
 from colorize.regularizers import Penalty, Regularizer
-from colorize.resuming import BestCheckpoint, read_checkpoint
+from colorize.report import Results, report
+from colorize.resuming import BestCheckpoint, Stopped, read_checkpoint
 from colorize.trainer import build_trainer, quiet_lightning
-
-Results = dict[str, dict[str, dict[str, float]]]
 
 
 def train(cfg: DictConfig, run_dir: Path) -> Results:
@@ -51,24 +47,55 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
         ValueError: for a wrong setting or unusable photographs.
     """
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    if settings["trainer"]["resume"] == "auto":
+        last = run_dir / "checkpoints" / "last.ckpt"
+        settings["trainer"]["resume"] = str(last) if last.is_file() else None
     _check(settings)
     quiet_lightning()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    started = time.perf_counter()
-    console = Console()
-
     trainer = build_trainer(settings, run_dir)  # first: what this machine does not have is known at once
-    data = _build(PhotoData, "data", settings["data"], seed=cfg.seed)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
-    data.setup()
+    data = _build(PhotoData, "data", settings["data"], seed=cfg.seed, cache_dir=cfg.cache_dir)
+    if is_first():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+    started = time.perf_counter()
+    try:
+        with together(trainer, run_dir):
+            module, best_path = _fit(cfg, settings, trainer, data, run_dir)
+    except Stopped as stopped:
+        if is_first():
+            print(f"stopped by {stopped}", file=sys.stderr)
+        raise SystemExit(stopped.status) from None
+    if not is_first():
+        return {}
+    seconds = time.perf_counter() - started
+    best = torch.load(best_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(best["state_dict"])
+    module.eval()
+    return report(trainer, module, data, settings, run_dir, step=best["global_step"], seconds=seconds)
+
+
+def _fit(
+    cfg: DictConfig, settings: dict[str, Any], trainer: lightning.Trainer, data: PhotoData, run_dir: Path
+) -> tuple[ColorizationModule, str]:
+    """What all processes of a run do together, of which the first alone writes and speaks.
+
+    Returns:
+        The module as it is at the end; the checkpoint of its best weights.
+    """
+    console = Console(quiet=not is_first())
+    checkpoint = cast(BestCheckpoint, trainer.checkpoint_callback)
+    checkpoint.resume = trainer.strategy.broadcast(settings["trainer"]["resume"])
+
+    with first_on_each_machine(trainer):
+        data.setup()
     counts = ", ".join(f"{len(photos)} {name}" for name, photos in vars(data.splits).items() if photos)
     console.print(f"Photographs: {counts}", highlight=False)
-    if not any(photo.path.suffix == ".tar" for photo in data.splits.val):
-        paths = (f"{photo.path.resolve()}\n" for photo in data.splits.val)
-        (run_dir / "val.txt").write_text("".join(paths), encoding="utf-8")  # to choose T and saturation by
-    _warn_of_grey_validation(data, cfg.loss.gray_threshold)
-    bins, prior = bins_and_prior(data, settings["loss"], Path(cfg.cache_dir))
+    if is_first():
+        _write_names(data, run_dir / "val.txt")
+        _warn_of_grey_validation(data, cfg.loss.gray_threshold)
+    counted = bins_and_prior(data, settings["loss"], Path(cfg.cache_dir)) if is_first() else None
+    bins, prior = cast(tuple[Bins, Tensor], trainer.strategy.broadcast(counted))
     module = build_module(settings, data, bins, prior)
     sizes = sum(p.numel() for p in module.network.parameters())
     console.print(
@@ -77,78 +104,38 @@ def train(cfg: DictConfig, run_dir: Path) -> Results:
 
     logger = cast(TensorBoardLogger, trainer.logger)
     logger.experiment.add_text("config", f"```yaml\n{OmegaConf.to_yaml(cfg)}```")
-    checkpoint = cast(BestCheckpoint, trainer.checkpoint_callback)
     judged_by = [data.fingerprint("val"), cfg.data.image_size, settings["loss"]]
     checkpoint.judged_by = hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()
-    trainer.fit(module, data, ckpt_path=cfg.trainer.resume, weights_only=True)
-    seconds = time.perf_counter() - started
-
-    if not checkpoint.best_model_path:  # epochs or minutes ran out before the first validation
-        trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
-    best_path = checkpoint.best_model_path or run_dir / "checkpoints" / "last.ckpt"
-    best = torch.load(best_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(best["state_dict"])
-    module.eval()
-    facts = _facts(settings, data, trainer.strategy.root_device, best["global_step"], seconds)
-    results = _evaluate(module, data)
-    weights = run_dir / "model.safetensors"
-    colorizer = Colorizer(
-        module.network, bins, name=cfg.network.name, temperature=cfg.loss.temperature,
-        image_size=cfg.data.image_size, prior=prior, bins_info=settings["loss"]["bins"],
-        training=facts | {"results": results},
-    )  # fmt: skip
-    colorizer.save(weights)
-    report = {"results": results, "training": facts}
-    (run_dir / "results.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    metrics = {
-        f"{split}/{key}": value for split, rows in results.items() for key, value in rows["network"].items()
-    }
-    logger.log_hyperparams(_flat(settings), metrics)
-    logger.finalize("success")
-
-    for split, rows in results.items():
-        print_table(rows, f"{split} photographs, at step {best['global_step']} (the best)")
-    console.print(
-        f"Colour a picture:  python colorize.py --weights {weights} img.jpg", highlight=False, soft_wrap=True
-    )
-    console.print(f"Look at the run:   tensorboard --logdir {run_dir}", highlight=False, soft_wrap=True)
-    return results
+    trainer.fit(module, data, ckpt_path=checkpoint.resume, weights_only=True)
+    best_path = checkpoint.best_model_path
+    if not best_path:  # epochs or minutes ran out before the first validation
+        best_path = str(run_dir / "checkpoints" / "last.ckpt")
+        trainer.save_checkpoint(best_path)
+    return module, best_path
 
 
 def bins_and_prior(data: PhotoData, loss: Mapping[str, Any], cache_dir: Path) -> tuple[Bins, Tensor]:
-    """The bins that `loss.bins` asks for and their prior in the training photographs, cached by content.
+    """The bins that `loss.bins` asks for and their prior: of the file `loss.prior`, or counted in the
+    training photographs and cached by their content.
 
     Raises:
-        ValueError: if a setting is unknown or out of range.
+        ValueError: if a setting is unknown or out of range, or the file is of other bins.
     """
-    options = dict(loss["bins"])
-    centers = _fixed_centers(options.pop("source"), float(options["step"]))
-    if centers is None:
-        centers = used_grid_centers(
-            batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), float(options["step"])
-        )
-    bins = _build(Bins, "loss.bins", options, centers=centers)
-    counted = {key: loss[key] for key in ("bins", "smoothing", "gray_threshold")}
-    recipe = json.dumps([data.fingerprint(), data.image_size, centers.tolist(), counted])
-    cached = cache_dir / f"prior-{hashlib.blake2b(recipe.encode(), digest_size=12).hexdigest()}.pt"
-    if cached.is_file():
-        return bins, torch.load(cached, weights_only=True)
-    prior = color_prior(
-        batches_to_lab(data.train_squares(), threshold=loss["gray_threshold"]), bins, loss["smoothing"]
-    )
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with replacing(cached) as temporary:
-        torch.save(prior, temporary)
-    return bins, prior
-
-
-def _fixed_centers(source: str, step: float) -> Tensor | None:
-    """The bins' centres, or None where photographs decide."""
-    if source == "zhang313" and step != 10:
-        raise ValueError(f"the zhang313 bins have step 10, got loss.bins.step={step:g}")
-    if source == "data":
-        return None
-    return srgb_centers(step) if source == "srgb" else zhang313_centers()
+    if loss.get("prior") is not None:
+        counted = read_prior_for(loss["prior"], loss)
+    else:
+        settings = {key: loss[key] for key in COUNTED_BY}
+        recipe = json.dumps([data.fingerprint(), data.image_size, settings])
+        digest = hashlib.blake2b(recipe.encode(), digest_size=12).hexdigest()
+        cached = cache_dir / f"prior-{digest}.safetensors"
+        try:
+            counted = read_prior(cached)
+        except ValueError:  # there is none, or it is damaged
+            counted = count_prior(data.train_squares(), settings)
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            counted.write(cached)
+    options = {key: value for key, value in loss["bins"].items() if key != "source"}
+    return _build(Bins, "loss.bins", options, centers=counted.centers), counted.prior
 
 
 def build_module(
@@ -167,6 +154,7 @@ def build_module(
         regularizer=_regularizer(settings["regularization"]),
         optimization=_build(Optimization, "optimizer", settings["optimizer"]),
         compile=settings["trainer"]["compile"], channels_last=settings["trainer"]["channels_last"],
+        seed=settings["seed"],
     )  # fmt: skip
 
 
@@ -183,11 +171,13 @@ def _check(settings: Mapping[str, Any]) -> None:
     """What can be known to be wrong before the photographs are read."""
     check_values(settings)
     trainer, network, bins = settings["trainer"], dict(settings["network"]), dict(settings["loss"]["bins"])
-    _check_devices(trainer["accelerator"], trainer["devices"])
+    _check_devices(trainer["accelerator"], trainer["devices"], trainer["sync_batchnorm"])
     _build(Optimization, "optimizer", settings["optimizer"])
     _regularizer(settings["regularization"])
     make_augment(settings["data"]["augment"] or {})
-    centers = _fixed_centers(bins.pop("source"), float(bins["step"]))
+    centers = fixed_centers(bins.pop("source"), float(bins["step"]))
+    if settings["loss"]["prior"] is not None:
+        centers = read_prior_for(settings["loss"]["prior"], settings["loss"]).centers
     if centers is not None:
         _build(Bins, "loss.bins", bins, centers=centers)
     with torch.device("meta"):  # takes no memory and no time
@@ -208,7 +198,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         read_checkpoint(trainer["resume"])
 
 
-def _check_devices(accelerator: str, devices: int) -> None:
+def _check_devices(accelerator: str, devices: int, sync_batchnorm: bool) -> None:
     on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     there = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
     if on_gpu or accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
@@ -218,6 +208,14 @@ def _check_devices(accelerator: str, devices: int) -> None:
             )
         if devices == -1 and not on_gpu:
             raise ValueError("trainer.devices=-1 is for GPUs; give the number of CPU processes")
+    if sync_batchnorm and not on_gpu:
+        raise ValueError("trainer.sync_batchnorm is for GPUs; on CPUs leave it false")
+
+
+def _write_names(data: PhotoData, path: Path) -> None:
+    """List the validation photographs, to choose temperature and saturation by."""
+    if not any(photo.path.suffix == ".tar" for photo in data.splits.val):
+        path.write_text("".join(f"{photo.path.resolve()}\n" for photo in data.splits.val), encoding="utf-8")
 
 
 def _warn_of_grey_validation(data: PhotoData, threshold: float) -> None:
@@ -229,37 +227,6 @@ def _warn_of_grey_validation(data: PhotoData, threshold: float) -> None:
             "are best; choose others with data.val_root",
             file=sys.stderr,
         )
-
-
-def _evaluate(module: ColorizationModule, data: PhotoData) -> Results:
-    decodings = {"network": (module.temperature, 1.0)}
-    colorers = [
-        network_colorers(module.network, module.bins, decodings),
-        baselines(module.bins, module.prior),
-    ]
-    return {
-        split: evaluate(colorers, data.squares(split), module.bins, module.prior)
-        for split, photos in vars(data.splits).items()
-        if photos and split != "train"
-    }
-
-
-def _facts(
-    settings: Mapping[str, Any], data: PhotoData, device: torch.device, step: int, seconds: float
-) -> dict[str, Any]:
-    """What the weights file says about its making."""
-    threads = torch.get_num_threads()
-    return {
-        "photographs": len(data.splits.train),
-        "root": settings["data"]["root"],
-        "best_step": step,
-        "minutes": round(seconds / 60, 1),
-        "hardware": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU threads",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "colorize": colorize.__version__,
-        "settings": settings,
-    }
 
 
 def _build(kind: type[Any], section: str, options: Mapping[str, Any], **more: Any) -> Any:
@@ -275,13 +242,3 @@ def _build(kind: type[Any], section: str, options: Mapping[str, Any], **more: An
     if unknown:
         raise ValueError(f"{section} has no setting {', '.join(unknown)}; it has {', '.join(valid)}")
     return kind(**options, **more)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = str(value) if isinstance(value, list) else value
-    return flat

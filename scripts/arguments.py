@@ -9,12 +9,13 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 
-def arguments(usage: str | None, **defaults: Any) -> Any:
+def arguments(usage: str | None, places: Sequence[str] = (), **defaults: Any) -> Any:
     """The settings of a script: `defaults`, changed by the command line. Prints usage and exits where that is
     wrong.
 
     Args:
         usage: the script's docstring.
+        places: names of settings that words without a key are, in this order.
         defaults: name -> default; MISSING for what has to be given.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
@@ -23,7 +24,12 @@ def arguments(usage: str | None, **defaults: Any) -> Any:
     try:
         settings = OmegaConf.create(defaults)
         OmegaConf.set_struct(settings, True)
-        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist(sys.argv[1:]))
+        bare = [word for word in sys.argv[1:] if "=" not in word]
+        words = [word for word in sys.argv[1:] if "=" in word]
+        if places:
+            settings = OmegaConf.merge(settings, dict(zip(places, bare, strict=False)))
+            bare = bare[len(places) :]
+        settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([*words, *bare]))
         missing = OmegaConf.missing_keys(settings)
     except (OmegaConfBaseException, ValueError):
         missing = set()

@@ -13,8 +13,8 @@ import torch
 
 from colorize import Colorizer
 from colorize.data.decoding import BrokenFiles, decode_all
+from colorize.data.held import HeldPhotos
 from colorize.data.sources import find_photos
-from colorize.data.windows import HeldPhotos
 from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from scripts.arguments import MISSING, arguments, numbers, paths, run
 

@@ -1,8 +1,10 @@
 """Shapes in the package's type hints are checked at every call while tests run."""
 
 import gzip
+import io
 import os
 import struct
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  the hook looks it up by name
+from tests.photos import save_photo
 
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # share the cores, with subprocesses as well
     threads = max(1, (os.cpu_count() or 1) // int(workers))
@@ -82,4 +85,26 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("y/A.jpg", "a.gif", "a.png", "done.jpg", "done-color.jpg"):
         kind = {".jpg": "rgb.jpg", ".gif": "palette.gif", ".png": "rgb.png"}[Path(name).suffix]
         Path(name).write_bytes(files[kind])
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten photographs in two classes, upper-case suffixes and other files among them."""
+    root = tmp_path / "photos"
+    for i in range(10):
+        save_photo(root / ("sea" if i % 2 else "wood") / f"{i}.{'PNG' if i == 3 else 'png'}", i)
+    (root / "notes.txt").write_text("not a photograph")
+    return root
+
+
+@pytest.fixture
+def shards(folder: Path, tmp_path: Path) -> Path:
+    """The same ten photographs in two shards."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".png")
+    for number, part in enumerate((files[:6], files[6:])):
+        with tarfile.open(tmp_path / f"set-{number:03d}.tar", "w") as tar:
+            for file in part:
+                tar.add(file, arcname=file.name)
+            tar.addfile(tarfile.TarInfo("readme.txt"), io.BytesIO())
     return tmp_path

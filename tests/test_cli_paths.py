@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from colorize.cli import WRONG_OPTION, main
-from tests.test_data import save_photo
+from tests.photos import save_photo
 
 
 @pytest.mark.parametrize("words", [[""], ["a.png", ""], ["a.png", "-o", ""], ["a.png", "--output="]])

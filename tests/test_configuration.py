@@ -42,7 +42,7 @@ def test_every_file_composes_and_every_key_is_a_parameter(choice: str) -> None:
 
 def test_every_parameter_has_a_key() -> None:
     cfg: Any = compose_config()
-    assert set(cfg.data) == parameters(PhotoData) - {"seed"}
+    assert set(cfg.data) == parameters(PhotoData) - {"seed", "cache_dir"}
     assert set(cfg.data.augment) == parameters(Augment)
     assert set(cfg.network) - {"name"} == set(NETWORKS["conv8"].option_names())
     assert set(cfg.optimizer) == parameters(Optimization)

@@ -8,7 +8,7 @@ from colorize.color import rgb_to_lab
 from colorize.evaluation import baselines, evaluate, network_colorers, print_table
 from colorize.metrics import AreaUnderCurve, auc_weights, colorfulness, psnr
 from colorize.networks import make_network
-from colorize.prior import color_prior
+from colorize.prior import color_prior, count_colors
 
 
 def test_auc_equals_counting_at_every_threshold() -> None:
@@ -58,7 +58,7 @@ def test_colorfulness_by_hand() -> None:
 def test_evaluation_of_baselines_and_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     photographs = torch.randint(0, 256, (4, 3, 24, 24), dtype=torch.uint8)
     bins = Bins(zhang313_centers())
-    prior = color_prior([rgb_to_lab(photographs.float() / 255)], bins)
+    prior = color_prior(count_colors([photographs]), bins)
     network = make_network("conv8", 313, stride=2).eval()
     colorers = [
         network_colorers(network, bins, {"network": (0.38, 1), "S = 0": (0.38, 0)}),

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from colorize.configuration import check_overrides, compose_config
-from colorize.data import module as data_module
+from colorize.data import kept
 from colorize.training import _check
 from tests.test_training import run
 
@@ -64,7 +64,7 @@ def test_refused_before_photographs_are_read(words: str, message: str) -> None:
 def test_a_refused_training_reads_nothing_and_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_module, "decode_all", lambda *_: pytest.fail("photographs were decoded"))
+    monkeypatch.setattr(kept, "decode_all", lambda *_: pytest.fail("photographs were decoded"))
     for wrong in ("network.activation=swish", "data.root=nowhere"):
         with pytest.raises(ValueError, match=r"swish|nowhere"):
             run(tmp_path, wrong)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from colorize.data.sources import find_photos, find_splits
-from tests.test_data import save_photo
+from tests.photos import save_photo
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from colorize.benchmarks import limits, maths
 from colorize.benchmarks.growth import growth
 from colorize.benchmarks.timing import Timing
 from colorize.data.decoding import BrokenFiles, decode_all
+from colorize.data.held import HeldPhotos
 from colorize.data.sources import find_photos
-from colorize.data.windows import HeldPhotos
 
 TIMING_HEADINGS = ("task", "way", "median ms", "middle half", "peak MiB", "times ours")
 

@@ -13,11 +13,14 @@ from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from colorize.data.sources import Photo
+from colorize.data.photo import Photo
 from colorize.images import read_rgb8
 
 T = TypeVar("T")
+
+PROCESSES_FROM = 512  # photographs: to start processes takes as long as decoding some hundred
 
 
 class BrokenFiles:
@@ -26,11 +29,15 @@ class BrokenFiles:
     Args:
         limit: share of broken photographs that is forgiven; one alone always is.
         total: number of all photographs.
+        setting: what messages call the limit.
+
+    Attributes:
+        found: broken photograph -> why.
     """
 
-    def __init__(self, limit: float, total: int) -> None:
-        self.limit, self.total = limit, total
-        self.found: set[Photo] = set()
+    def __init__(self, limit: float, total: int, setting: str = "data.max_broken") -> None:
+        self.limit, self.total, self.setting = limit, total, setting
+        self.found: dict[Photo, str] = {}
 
     @property
     def allowed(self) -> int:
@@ -45,12 +52,12 @@ class BrokenFiles:
         """
         if photo in self.found:
             return
-        self.found.add(photo)
+        self.found[photo] = reason
         print(f"skipped {photo}: {reason}", file=sys.stderr)
         if len(self.found) > self.allowed:
             raise ValueError(
                 f"{len(self.found)} of {self.total} photographs are broken, more than "
-                f"data.max_broken={self.limit:g} allows; the last one: {photo}: {reason}"
+                f"{self.setting}={self.limit:g} allows; the last one: {photo}: {reason}"
             )
 
 
@@ -70,33 +77,75 @@ def decode(photo: Photo, image_size: int) -> UInt8[Tensor, "3 h w"]:
 def decode_all(
     photos: Sequence[Photo], image_size: int, broken: BrokenFiles
 ) -> Iterator[UInt8[Tensor, "3 _ _"]]:
-    """Decode photographs in parallel threads, in order, with a progress bar on a terminal; broken ones are
-    left out.
+    """Decode photographs in parallel, in order, with a progress bar on a terminal; broken ones are left out.
+
+    A few are decoded by threads, which start at once but decode small ones hardly faster than one alone does,
+    more by processes.
 
     Raises:
         ValueError: if more are broken than `broken` allows, or all.
     """
-
-    def attempt(photo: Photo) -> Tensor | ValueError:
-        try:
-            return decode(photo, image_size)
-        except ValueError as error:
-            return error
-
+    decoded = _by_processes if len(photos) >= PROCESSES_FROM and available_cpus() > 1 else _by_threads
     failed = 0
-    pool = ThreadPoolExecutor(available_cpus())
-    try:
-        results = with_progress(pool.map(attempt, photos), "Decoding photographs", len(photos))
-        for photo, result in zip(photos, results, strict=True):
-            if isinstance(result, ValueError):
-                failed += 1
-                broken.add(photo, str(result))
-            else:
-                yield result
-    finally:
-        pool.shutdown(cancel_futures=True)  # once too many are broken the others need not be read
+    results = with_progress(decoded(photos, image_size), "Decoding photographs", len(photos))
+    for photo, result in zip(photos, results, strict=True):
+        if isinstance(result, str):
+            failed += 1
+            broken.add(photo, result)
+        else:
+            yield result
     if failed == len(photos):
         raise ValueError(f"none of the {failed} photographs could be read")
+
+
+def _attempt(photo: Photo, image_size: int) -> Tensor | str:
+    """The photograph, or why there is none."""
+    try:
+        return decode(photo, image_size)
+    except ValueError as error:
+        return str(error)
+
+
+def _by_threads(photos: Sequence[Photo], image_size: int) -> Iterator[Tensor | str]:
+    pool = ThreadPoolExecutor(available_cpus())
+    try:
+        yield from pool.map(lambda photo: _attempt(photo, image_size), photos)
+    finally:
+        pool.shutdown(cancel_futures=True)  # once too many are broken the others need not be read
+
+
+def _by_processes(photos: Sequence[Photo], image_size: int) -> Iterator[Tensor | str]:
+    loader = DataLoader(
+        _Stretches(photos, image_size, 32),
+        batch_size=None,
+        num_workers=available_cpus(),
+        generator=torch.Generator(),  # of the workers' seeds, which else come from the process's own
+    )
+    for pixels, about in loader:
+        start = 0
+        for one in about:
+            if isinstance(one, str):
+                yield one
+            else:
+                yield pixels[start : start + 3 * one[0] * one[1]].view(3, *one)
+                start += 3 * one[0] * one[1]
+
+
+class _Stretches(Dataset[tuple[Tensor, list[str | tuple[int, int]]]]):
+    """Photographs decoded, some at a time: pixels, and of each its height and width or why it is broken."""
+
+    def __init__(self, photos: Sequence[Photo], image_size: int, length: int) -> None:
+        self.photos, self.image_size, self.length = photos, image_size, length
+
+    def __len__(self) -> int:
+        return -(-len(self.photos) // self.length)
+
+    def __getitem__(self, i: int) -> tuple[UInt8[Tensor, " n"], list[str | tuple[int, int]]]:
+        stretch = self.photos[i * self.length : (i + 1) * self.length]
+        decoded = [_attempt(photo, self.image_size) for photo in stretch]
+        pixels = [one.flatten() for one in decoded if isinstance(one, Tensor)]
+        about = [one if isinstance(one, str) else (one.shape[1], one.shape[2]) for one in decoded]
+        return torch.cat(pixels) if pixels else torch.empty(0, dtype=torch.uint8), about
 
 
 def available_cpus() -> int:

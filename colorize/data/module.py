@@ -3,19 +3,25 @@ otherwise.
 """
 
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
 
+from colorize.data import kept
 from colorize.data.augment import Augment
-from colorize.data.decoding import BrokenFiles, available_cpus, decode_all, with_progress
-from colorize.data.sources import Photo, find_splits
-from colorize.data.streaming import StreamedBatches
-from colorize.data.windows import EpochOrder, HeldPhotos, HeldSquares, HeldWindows
+from colorize.data.decoding import BrokenFiles, available_cpus, with_progress
+from colorize.data.held import HeldPhotos
+from colorize.data.sources import find_splits
+from colorize.data.streaming import StreamedBatches, read_ahead, squares_of
+from colorize.data.windows import EpochOrder, HeldSquares, HeldWindows
 from colorize.ranges import check_values
+
+DEVICE_SHARE = 0.25  # of a GPU's free memory, which photographs may take without being told to
 
 
 class PhotoData(lightning.LightningDataModule):
@@ -29,12 +35,20 @@ class PhotoData(lightning.LightningDataModule):
         window: side of a training window, in pixels.
         batch_size: windows in a batch, on each device.
         windows_per_photo: how many windows of each photograph make an epoch.
-        memory_gb: validation, test and training photographs, in this order, are decoded once and held in
-            memory where their estimated uint8 size still fits into it; others are decoded when needed.
+        cache: "ram" decodes all photographs once and holds them as uint8 in memory, "device" the training
+            ones on the device that trains, "none" decodes them each time they are needed. "auto" holds
+            validation, test and training photographs, in this order, as far as `memory_gb` goes, the training
+            ones on a GPU of which they take at most a quarter of the free memory.
+        memory_gb: what "auto" may hold, by an estimate that takes photographs as 4:3.
+        disk_copy: whether held photographs are kept decoded in `cache_dir` too, for the next run.
         max_broken: share of broken files above which training stops.
         workers: processes that decode where photographs are not held; null for one a CPU.
+        shuffle_block: for shards on disks that are slow at random access, where photographs are not held: how
+            many photographs that lie behind each other stay together, see `windows.EpochOrder`; 0 shuffles
+            all.
         augment: settings of `Augment`.
         seed: of the split and of the windows.
+        cache_dir: folder of decoded photographs and of the indexes of shards; null to keep neither.
 
     Raises:
         ValueError: if a setting is out of range or the photographs are missing or broken.
@@ -49,36 +63,68 @@ class PhotoData(lightning.LightningDataModule):
         window: int = 32,
         batch_size: int = 32,
         windows_per_photo: int = 1,
+        cache: str = "auto",
         memory_gb: float = 4.0,
+        disk_copy: bool = True,
         max_broken: float = 0.01,
         workers: int | None = None,
+        shuffle_block: int = 0,
         augment: Mapping[str, float] | None = None,
         seed: int = 0,
+        cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        limits = {"memory_gb": memory_gb, "max_broken": max_broken, "workers": workers}
+        limits = {"memory_gb": memory_gb, "max_broken": max_broken, "workers": workers, "cache": cache}
         sizes = {"image_size": image_size, "window": window, "batch_size": batch_size}
-        check_values({**sizes, "windows_per_photo": windows_per_photo, **limits}, "data.")
+        counts = {"windows_per_photo": windows_per_photo, "shuffle_block": shuffle_block}
+        check_values({**sizes, **counts, **limits}, "data.")
         self.image_size, self.window, self.batch_size = image_size, window, batch_size
-        self.windows_per_photo, self.memory_gb, self.max_broken = windows_per_photo, memory_gb, max_broken
+        self.windows_per_photo, self.shuffle_block = windows_per_photo, shuffle_block
+        self.cache, self.memory_gb, self.max_broken = cache, memory_gb, max_broken
         self.workers = available_cpus() if workers is None else workers
         self.augment = make_augment(augment or {})
         self.seed = seed
-        self.splits = find_splits(root, val_root, val_share, seed)
+        folder = None if cache_dir is None else Path(cache_dir)
+        self.copies = folder if disk_copy else None
+        self.splits = find_splits(root, val_root, val_share, seed, folder)
         self.broken = BrokenFiles(max_broken, sum(len(photos) for photos in vars(self.splits).values()))
         self.held: dict[str, HeldPhotos] = {}
+        self.order: EpochOrder | None = None
+        self.resumed: dict[str, Any] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Decode what memory holds, once: what every validation needs before what an epoch needs."""
         if self.held:
             return
-        room = self.memory_gb * 2**30
+        names = self._to_hold()
+        # All in one order that no split changes: a run with another seed finds the same copy on disk.
+        photos = sorted(
+            (p for name in names for p in getattr(self.splits, name)), key=lambda p: (p.path, p.offset)
+        )
+        if not photos:
+            return
+        everything = kept.hold(photos, self.image_size, self.broken, self.copies)
+        whole = [photo for photo in photos if photo not in self.broken.found]
+        place = {photo: i for i, photo in enumerate(whole)}
+        for name in names:
+            which = [place[photo] for photo in getattr(self.splits, name) if photo in place]
+            if not which:
+                raise ValueError(
+                    f"none of the {len(getattr(self.splits, name))} {name} photographs could be read"
+                )
+            self.held[name] = everything.select(which)
+
+    def _to_hold(self) -> list[str]:
+        """The splits to hold."""
+        room = {"auto": self.memory_gb * 2**30, "none": 0.0}.get(self.cache, float("inf"))
+        names = []
         for name in ("val", "test", "train"):
             photos = getattr(self.splits, name)
             estimate = len(photos) * 3 * self.image_size**2 * 4 / 3  # taken as 4:3 pictures
             if photos and estimate < room:
                 room -= estimate
-                self.held[name] = HeldPhotos(decode_all(photos, self.image_size, self.broken))
+                names.append(name)
+        return names
 
     def train_dataloader(self) -> Iterable[Tensor]:
         """Random windows, large enough for the augmentation to turn and scale them."""
@@ -86,17 +132,65 @@ class PhotoData(lightning.LightningDataModule):
         photos = self.splits.train
         held = self.held.get("train")
         count = len(photos) if held is None else len(held)
-        order = EpochOrder(
+        self.order = EpochOrder(
             count, min(self.batch_size, count), self.windows_per_photo, self.seed,
             epoch=self.trainer.current_epoch if self.trainer else 0,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
+            block=self.shuffle_block if held is None else 0, ahead=lambda which: read_ahead(photos, which),
         )  # fmt: skip
+        self._go_on(self.order)
         if held is None:
             return StreamedBatches(
-                photos, order, self.image_size, side, self.broken, self.workers, persistent=True
+                photos, self.order, self.image_size, side, self.broken, self.workers, persistent=True
             )
-        return HeldWindows(held.to(self.trainer.strategy.root_device if self.trainer else "cpu"), order, side)
+        return HeldWindows(self._placed(held), self.order, side)
+
+    def _placed(self, held: HeldPhotos) -> HeldPhotos:
+        """Photographs where batches are to be cut from them."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if self.cache == "device" or (
+            self.cache == "auto"
+            and device.type == "cuda"
+            and held.pixels.numel() < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+        ):
+            return held.to(device)
+        held.pinned = device.type == "cuda"
+        return held
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the epoch is, for a checkpoint: a resumed run goes on with what it has not yet shown."""
+        if self.order is None:
+            return {}
+        return {
+            "epoch": self.order.epoch,
+            "batches": self.order.shown,
+            "order": self._order_of(self.order),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` said."""
+        self.resumed = state_dict
+
+    def _go_on(self, order: EpochOrder) -> None:
+        """Begin where the checkpoint ended, if there is one."""
+        if not self.resumed:
+            return
+        order.epoch = self.resumed["epoch"]
+        if self.resumed["order"] == self._order_of(order):
+            order.shown = self.resumed["batches"]
+        elif self.resumed["batches"]:
+            print(
+                "warning: the run before ended within an epoch and had other photographs, batches or "
+                "devices; this run begins an epoch anew, in which some photographs are shown again",
+                file=sys.stderr,
+            )
+        self.resumed = {}
+
+    def _order_of(self, order: EpochOrder) -> list[int]:
+        """What the order of an epoch depends on, beside the epoch."""
+        sizes = [order.photos, order.repeats, order.batch_size, order.world_size, order.block]
+        return [*sizes, self.seed]
 
     def val_dataloader(self) -> Iterable[Tensor]:
         """The middle squares of the validation photographs, (b, 3, image_size, image_size)."""
@@ -107,8 +201,7 @@ class PhotoData(lightning.LightningDataModule):
         if split in self.held:
             return HeldSquares(self.held[split], batch_size, self.image_size)
         photos = getattr(self.splits, split)
-        keys = [(which, None) for which in torch.split(torch.arange(len(photos)), batch_size)]
-        return StreamedBatches(photos, keys, self.image_size, self.image_size, self.broken, self.workers)
+        return squares_of(photos, self.image_size, self.broken, self.workers, batch_size)
 
     def train_squares(self) -> Iterator[Tensor]:
         """The middle squares of all training photographs, with a progress bar: what prior and bins are
@@ -121,14 +214,10 @@ class PhotoData(lightning.LightningDataModule):
         """A key of a split's photographs: of their pixels where they are held, else of their names and
         sizes.
         """
-        digest = hashlib.blake2b(digest_size=16)
         if split in self.held:
-            digest.update(self.held[split].sizes.numpy().tobytes())
-            digest.update(self.held[split].pixels.cpu().numpy().data)
-            return digest.hexdigest()
-        for photo in getattr(self.splits, split):
-            digest.update(f"{photo.name}\0{photo.size}\0{_modified(photo)}\n".encode())
-        return digest.hexdigest()
+            digests = self.held[split].digests.numpy().tobytes()
+            return hashlib.blake2b(digests, digest_size=16).hexdigest()
+        return kept.key(getattr(self.splits, split))
 
 
 def make_augment(settings: Mapping[str, Any]) -> Augment:
@@ -142,7 +231,3 @@ def make_augment(settings: Mapping[str, Any]) -> Augment:
     if unknown:
         raise ValueError(f"augment has no setting {', '.join(unknown)}; it has {', '.join(valid)}")
     return Augment(**settings)
-
-
-def _modified(photo: Photo) -> int:
-    return photo.path.stat().st_mtime_ns

@@ -4,39 +4,19 @@ import glob
 import os
 import re
 import sys
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from colorize.images import SUFFIXES as SUFFIXES_OF_FORMATS
+from colorize.data.decoding import with_progress
+from colorize.data.photo import SUFFIXES, Photo
+from colorize.data.shards import photos_in_shard
 from colorize.ranges import check_value
 from colorize.targets import RESULT
 
-SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF_FORMATS.values() for suffix in suffixes)
-
 SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test",)}
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photograph on disk: a file of its own (offset 0), or a member of an uncompressed tar shard."""
-
-    path: Path
-    name: str
-    size: int
-    offset: int = 0
-
-    def read(self) -> bytes:
-        """The encoded file."""
-        with open(self.path, "rb") as file:
-            file.seek(self.offset)
-            return file.read(self.size)
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.name}" if self.path.suffix == ".tar" else str(self.path)
 
 
 @dataclass(frozen=True)
@@ -53,6 +33,7 @@ def find_splits(
     val_root: str | Sequence[str] | None = None,
     val_share: float = 0.05,
     seed: int = 0,
+    cache_dir: Path | None = None,
 ) -> Splits:
     """Find the photographs of `root` and split them.
 
@@ -66,6 +47,7 @@ def find_splits(
         val_root: the same, for validation.
         val_share: share of the photographs set aside, at least one; unused where there are validation ones.
         seed: of the draw.
+        cache_dir: where the indexes of shards are kept, see `shards.photos_in_shard`.
 
     Raises:
         ValueError: if a root does not exist or holds no photograph, or none would be left to train on.
@@ -77,14 +59,14 @@ def find_splits(
     for one in _as_list(root):
         folders = {split: _split_folder(Path(one), names) for split, names in SPLIT_NAMES.items()}
         if folders["train"] is None:
-            train += find_photos(one)
+            train += find_photos(one, cache_dir=cache_dir)
             continue
         _name_neighbours(Path(one).expanduser(), [folder for folder in folders.values() if folder])
         train += find_photos(str(folders["train"]))
         val += find_photos(str(folders["val"])) if folders["val"] else []
         test += find_photos(str(folders["test"])) if folders["test"] else []
     if val_root is not None:
-        val = find_photos(val_root, "data.val_root")
+        val = find_photos(val_root, "data.val_root", cache_dir)
     train = _left_to_train_on(_once(train), [*val, *test])
     if not val:
         if len(train) < 2:
@@ -98,7 +80,9 @@ def find_splits(
     return Splits(train, val, test)
 
 
-def find_photos(root: str | Sequence[str], setting: str = "data.root") -> list[Photo]:
+def find_photos(
+    root: str | Sequence[str], setting: str = "data.root", cache_dir: Path | None = None
+) -> list[Photo]:
     """All photographs of one or several roots (see `find_splits`), each once, in a fixed order.
 
     Results of colorize.py, NAME-color beside NAME, are no photographs: a line on stderr counts them.
@@ -106,6 +90,7 @@ def find_photos(root: str | Sequence[str], setting: str = "data.root") -> list[P
     Args:
         root: one or several.
         setting: what messages call it.
+        cache_dir: where the indexes of shards are kept, see `shards.photos_in_shard`.
 
     Raises:
         ValueError: if a root does not exist or holds no photograph.
@@ -114,10 +99,11 @@ def find_photos(root: str | Sequence[str], setting: str = "data.root") -> list[P
     for one in _as_list(root, setting):
         path = Path(one).expanduser()
         is_pattern = not path.exists() and any(c in str(path) for c in "{*?[")
+        paths = expand_pattern(str(path)) if is_pattern else [path]
         found = [
             photo
-            for each in (expand_pattern(str(path)) if is_pattern else [path])
-            for photo in _in(each, setting)
+            for each in with_progress(paths, "Finding photographs", len(paths))
+            for photo in _in(each, setting, cache_dir)
         ]
         if not found:
             raise ValueError(f"found no photograph in {one}; looked for {', '.join(sorted(SUFFIXES))}")
@@ -140,6 +126,8 @@ def _once(photos: Sequence[Photo]) -> list[Photo]:
 
 def _without_results(photos: list[Photo]) -> list[Photo]:
     """Leave out each NAME-color of which there is a NAME too, whatever their suffixes."""
+    if not any(RESULT in photo.name for photo in photos):  # what follows takes seconds for a million
+        return photos
     stems = [(p.path / p.name if p.path.suffix == ".tar" else p.path).with_suffix("") for p in photos]
     all_stems = set(stems)
     kept = [
@@ -209,13 +197,13 @@ def _counted(first: str, last: str) -> list[str]:
     return [f"{i:0{width}d}" for i in range(int(first), int(last) + step, step)]
 
 
-def _in(path: Path, setting: str) -> list[Photo]:
+def _in(path: Path, setting: str, cache_dir: Path | None) -> list[Photo]:
     if path.is_dir():
         return _in_folder(path)
     if not path.exists():
         raise ValueError(f"there is no {path}; {setting} takes a folder, a .txt list or .tar shards")
     if path.suffix == ".tar":
-        return _in_shard(path)
+        return photos_in_shard(path, cache_dir)
     if path.suffix == ".txt":
         return _in_list(path)
     if path.suffix.lower() in SUFFIXES:
@@ -244,18 +232,6 @@ def _in_list(list_file: Path) -> list[Photo]:
             raise ValueError(f"{list_file} line {number}: there is no {path}")
         photos.append(Photo(path, line.strip(), path.stat().st_size))
     return photos
-
-
-def _in_shard(shard: Path) -> list[Photo]:
-    try:
-        with tarfile.open(shard, "r:") as tar:
-            return [
-                Photo(shard, member.name, member.size, member.offset_data)
-                for member in tar
-                if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES
-            ]
-    except (tarfile.TarError, OSError) as error:
-        raise ValueError(f"{shard} is no readable, uncompressed .tar shard: {error}") from error
 
 
 def _split_folder(root: Path, names: Sequence[str]) -> Path | None:

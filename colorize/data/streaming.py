@@ -1,6 +1,8 @@
 """Windows of photographs that memory does not hold: read and decoded as they come, by worker processes."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -8,10 +10,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from colorize.data.decoding import BrokenFiles, decode
-from colorize.data.sources import Photo
-from colorize.data.windows import HeldPhotos
+from colorize.data.held import HeldPhotos
+from colorize.data.photo import Photo
+from colorize.data.windows import EpochOrder
 
-Key = tuple[Int[Tensor, " b"], Float[Tensor, "b 2"] | None]
+Key = tuple[Int[Tensor, " _"], Float[Tensor, "_ 2"] | None]
 """Which photographs, and where their windows lie (see `HeldPhotos.windows`); None for the middle."""
 
 
@@ -44,7 +47,7 @@ class StreamedBatches:
         workers: int,
         persistent: bool = False,
     ) -> None:
-        self.photos, self.broken = photos, broken
+        self.photos, self.keys, self.broken = photos, keys, broken
         self.loader: DataLoader[tuple[Tensor | None, dict[int, str]]] = DataLoader(
             _Decoder(photos, image_size, side, min(len(photos), broken.allowed + 1)),
             batch_size=None,  # a key is a batch
@@ -64,7 +67,42 @@ class StreamedBatches:
                 self.broken.add(self.photos[i], reason)
             if windows is None:
                 raise ValueError(f"none of the {len(self.photos)} photographs could be read")
+            if isinstance(self.keys, EpochOrder):
+                self.keys.advance()
             yield windows
+
+
+def squares_of(
+    photos: Sequence[Photo], image_size: int, broken: BrokenFiles, workers: int, batch_size: int = 32
+) -> StreamedBatches:
+    """The middle squares of photographs, in order, in batches (b, 3, image_size, image_size)."""
+    keys = [(which, None) for which in torch.split(torch.arange(len(photos)), batch_size)]
+    return StreamedBatches(photos, keys, image_size, image_size, broken, workers)
+
+
+def read_ahead(photos: Sequence[Photo], which: Int[Tensor, " n"], gap: int = 2**20) -> None:
+    """Let the system read the stretches of shards in which some photographs lie into its cache, in their
+    order on disk, while this process goes on. Nothing where the system takes no such advice.
+
+    Args:
+        photos: all there are.
+        which: those that will be needed.
+        gap: bytes between two photographs that are sooner read than jumped over.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    stretches: dict[Path, list[list[int]]] = {}
+    for i in which.sort().values.tolist():
+        photo = photos[i]
+        known = stretches.setdefault(photo.path, [])
+        if known and 0 <= photo.offset - known[-1][1] <= gap:
+            known[-1][1] = photo.offset + photo.size
+        else:
+            known.append([photo.offset, photo.offset + photo.size])
+    for path, ranges in stretches.items():
+        with open(path, "rb") as file:
+            for start, end in ranges:
+                os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_WILLNEED)
 
 
 class _Decoder(Dataset[tuple[Tensor | None, dict[int, str]]]):

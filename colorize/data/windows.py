@@ -1,72 +1,41 @@
-"""Photographs held in memory, and square windows of them, batch by batch."""
+"""Batches of windows: in which order photographs make an epoch, and windows of those that memory holds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from colorize.data.held import HeldPhotos
 
-class HeldPhotos:
-    """Decoded photographs of any sizes in one uint8 tensor, in RAM or on the device, cut by one gather a
-    batch.
-    """
-
-    def __init__(self, photos: Iterable[UInt8[Tensor, "3 _ _"]]) -> None:
-        # A bytearray grows in place (the kernel moves pages, not bytes): no photograph is there twice.
-        joined, sizes = bytearray(), []
-        for photo in photos:
-            joined += photo.contiguous().flatten().numpy().data
-            sizes.append(photo.shape[1:])
-        if not sizes:
-            raise ValueError("there are no photographs to hold")
-        self.pixels = torch.frombuffer(
-            joined, dtype=torch.uint8
-        )  # of each photograph 3 h w, one behind the other
-        self.sizes = torch.tensor(sizes)  # photos (h, w)
-        areas = self.sizes.prod(dim=1)
-        self.starts = 3 * (areas.cumsum(0) - areas)
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def to(self, device: torch.device | str) -> "HeldPhotos":
-        """Move the pixels; the small tables of sizes stay where random numbers are drawn, on the host."""
-        self.pixels = self.pixels.to(device)
-        return self
-
-    def cut(
-        self, which: Int[Tensor, " b"], top: Int[Tensor, " b"], left: Int[Tensor, " b"], side: int
-    ) -> UInt8[Tensor, "b 3 side side"]:
-        """Windows of photographs `which` from (top, left), mirrored beyond a photograph's border."""
-        height, width = self.sizes[which].unbind(dim=1)
-        along = torch.arange(side)
-        rows = _mirror(top[:, None] + along, height[:, None])
-        columns = _mirror(left[:, None] + along, width[:, None])
-        planes = self.starts[which][:, None] + torch.arange(3) * (height * width)[:, None]  # b 3
-        row_starts = planes[:, :, None] + (rows * width[:, None])[:, None]  # b 3 side
-        row_starts, columns = (x.to(self.pixels.device, non_blocking=True) for x in (row_starts, columns))
-        return self.pixels[row_starts[..., None] + columns[:, None, None]]
-
-    def windows(
-        self, which: Int[Tensor, " b"], position: Float[Tensor, "b 2"], side: int
-    ) -> UInt8[Tensor, "b 3 side side"]:
-        """Windows at a `position` in [0, 1) of the room that each photograph leaves them along (y, x)."""
-        room = (self.sizes[which] - side + 1).float()
-        corner = torch.floor(position * room.clamp(min=1) + (room.clamp(max=1) - 1) / 2).long()
-        return self.cut(which, corner[:, 0], corner[:, 1], side)
-
-    def center_squares(self, which: Int[Tensor, " b"], side: int) -> UInt8[Tensor, "b 3 side side"]:
-        """The middle of photographs, for validation."""
-        offset = (self.sizes[which] - side).div(2, rounding_mode="floor")
-        return self.cut(which, offset[:, 0], offset[:, 1], side)
+POOL = 16  # blocks that are mixed with each other
 
 
 class EpochOrder:
-    """One epoch at each iteration, shuffled: which photographs (b) make a batch, where their windows lie (b,
-    2).
+    """An epoch in batches, shuffled: at each iteration which photographs (b) make a batch and where their
+    windows lie (b, 2), from the first batch of the epoch that was not shown.
 
-    Both depend on the seed and the epoch alone. `rank` of `world_size` takes every world_size-th one.
+    It counts what `advance` says was shown, since batches may be prepared that nobody comes to see. The order
+    depends on the seed and the epoch alone, so that an epoch can be begun in its middle. Batch k of all ranks
+    together is the k-th stretch of batch_size * world_size windows of the epoch; `rank` takes every
+    world_size-th of them. An epoch has as many batches as are whole; the windows that are left over, fewer
+    than one batch of all ranks, are not shown in this epoch. Where there are too few for a single one,
+    batches are as much smaller.
+
+    Args:
+        photos: how many there are.
+        batch_size: windows in a batch of one rank.
+        repeats: windows of each photograph in an epoch.
+        seed, epoch: of the order.
+        rank, world_size: of this process among those that share the epoch.
+        shown: batches of that epoch that are over already.
+        block: 0 shuffles all photographs. Else it is a number of photographs: stretches of as many, in the
+            order in which they lie on disk, are shuffled, and then the photographs within each 16 stretches,
+            so that only these need to be read at a time.
+        ahead: called with the photographs of the next 16 stretches, before they are needed.
+
+    Raises:
+        ValueError: if there are fewer windows than ranks.
     """
 
     def __init__(
@@ -78,25 +47,53 @@ class EpochOrder:
         epoch: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        shown: int = 0,
+        block: int = 0,
+        ahead: Callable[[Int[Tensor, " n"]], None] | None = None,
     ) -> None:
-        self.photos, self.batch_size, self.repeats = photos, batch_size, repeats
-        self.seed, self.epoch, self.rank, self.world_size = seed, epoch, rank, world_size
+        if photos * repeats < world_size:
+            raise ValueError(f"{photos} photographs to train on are too few for {world_size} processes")
+        self.photos, self.repeats, self.seed, self.epoch = photos, repeats, seed, epoch
+        self.batch_size = min(batch_size, photos * repeats // world_size)
+        self.rank, self.world_size, self.shown, self.block, self.ahead = rank, world_size, shown, block, ahead
 
     def __len__(self) -> int:
-        return max(1, self.photos * self.repeats // self.world_size // self.batch_size)
+        return self.photos * self.repeats // self.world_size // self.batch_size
 
     def __iter__(self) -> Iterator[tuple[Int[Tensor, " b"], Float[Tensor, "b 2"]]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        self.epoch += 1
-        order = torch.cat([torch.randperm(self.photos, generator=generator) for _ in range(self.repeats)])
+        first = self.shown
+        order = torch.cat([self._shuffled(generator) for _ in range(self.repeats)])
         position = torch.rand(len(order), 2, generator=generator)
-        mine = torch.arange(self.rank, len(order), self.world_size)
-        for batch in torch.split(mine, self.batch_size)[: len(self)]:
-            yield order[batch], position[batch]
+        step = self.batch_size * self.world_size
+        announced = first * step
+        pool = self.block * POOL
+        for start in range(first * step, len(self) * step, step):
+            while self.ahead and pool and announced < min(start + step + pool, len(order)):
+                self.ahead(order[announced : announced + pool])
+                announced += pool
+            mine = slice(start + self.rank, start + step, self.world_size)
+            yield order[mine], position[mine]
+
+    def advance(self) -> None:
+        """One more batch was shown; after the last one the next epoch begins."""
+        self.shown += 1
+        if self.shown == len(self):
+            self.epoch, self.shown = self.epoch + 1, 0
+
+    def _shuffled(self, generator: torch.Generator) -> Int[Tensor, " n"]:
+        if not self.block:
+            return torch.randperm(self.photos, generator=generator)
+        blocks = torch.split(torch.arange(self.photos), self.block)
+        order = torch.cat([blocks[i] for i in torch.randperm(len(blocks), generator=generator).tolist()])
+        pools = torch.split(order, self.block * POOL)
+        return torch.cat([pool[torch.randperm(len(pool), generator=generator)] for pool in pools])
 
 
 class HeldWindows:
-    """Random windows of held photographs in uint8 batches (b, 3, side, side), an epoch at each iteration."""
+    """Random windows of held photographs in uint8 batches (b, 3, side, side): an epoch at each iteration, or
+    the rest of one that was given up.
+    """
 
     def __init__(self, photos: HeldPhotos, order: EpochOrder, side: int) -> None:
         self.photos, self.order, self.side = photos, order, side
@@ -106,7 +103,9 @@ class HeldWindows:
 
     def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
         for which, position in self.order:
-            yield self.photos.windows(which, position, self.side)
+            windows = self.photos.windows(which, position, self.side)
+            self.order.advance()
+            yield windows
 
 
 class HeldSquares:
@@ -121,10 +120,3 @@ class HeldSquares:
 
     def __iter__(self) -> Iterator[UInt8[Tensor, "b 3 side side"]]:
         return (self.photos.center_squares(which, self.side) for which in self.batches)
-
-
-def _mirror(position: Tensor, length: Tensor) -> Tensor:
-    """Positions beyond 0..length-1 reflected about the border pixels, as `Network.predict` pads."""
-    period = (2 * length - 2).clamp(min=1)
-    position = position.remainder(period)
-    return torch.minimum(position, period - position)

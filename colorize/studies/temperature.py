@@ -11,7 +11,7 @@ from torch import Tensor
 from colorize import images
 from colorize.colorizer import Colorizer
 from colorize.data.decoding import with_progress
-from colorize.data.sources import Photo
+from colorize.data.photo import Photo
 from colorize.metrics import colorfulness, psnr
 from colorize.studies.summary import Record, Table
 
