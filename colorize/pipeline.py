@@ -105,8 +105,7 @@ def color_files(
         doing = deque(pool.submit(color, job) for job in itertools.islice(todo, _AHEAD * at_a_time))
         predictor = load()
         predictor.use_threads(max(1, cores() // at_a_time))
-        whole = not isinstance(predictor, Predictor)
-        loading.set_result(predictor if whole else _Together(predictor, settings))
+        loading.set_result(_Together(predictor, settings) if isinstance(predictor, Predictor) else predictor)
         while doing:
             yield doing.popleft().result()
             doing.extend(pool.submit(color, job) for job in itertools.islice(todo, 1))

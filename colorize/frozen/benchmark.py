@@ -2,11 +2,12 @@
 
 import functools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from colorize.benchmarks import Timing, measure
+from colorize.benchmarks.timing import Timing, measure
 from colorize.colorizer import Array, Colorizer
 from colorize.frozen.export import freeze
 from colorize.frozen.running import FrozenColorizer
@@ -26,7 +27,7 @@ def coloring(colorizer: Colorizer, rgb: Array, runs: int) -> list[Timing]:
         frozen = FrozenColorizer.load(path)
         grey = np.broadcast_to(rgb[:, :, 1:2], rgb.shape)
         task = f"colour {rgb.shape[0] * rgb.shape[1] / 1e6:.1f} megapixels, {colorizer.name}"
-        ways = {"ONNX Runtime": frozen, "torch": colorizer}
+        ways: dict[str, Callable[[Array], object]] = {"ONNX Runtime": frozen, "torch": colorizer}
         return [
             *measure(task, {way: functools.partial(run, rgb) for way, run in ways.items()}, runs),
             *measure(f"{task}, grey", {way: functools.partial(run, grey) for way, run in ways.items()}, runs),

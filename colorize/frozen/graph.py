@@ -131,8 +131,8 @@ class Painting(nn.Module):
     def _linear(self, y: Float[Tensor, "1 n"], roots: Float[Tensor, "2 n"]) -> Float[Tensor, "3 n"]:
         """Linear RGB of Y/Yn and of the cube roots of X/Xn and Z/Zn."""
         light = roots.clamp(min=KNEE)
-        x, z = (light * light * light + (roots - light) * (1 / SLOPE)).split(1)
-        return self.rgb_from_scaled @ torch.cat((x, y, z))
+        ends = light * light * light + (roots - light) * (1 / SLOPE)
+        return self.rgb_from_scaled @ torch.cat((ends[:1], y, ends[1:]))
 
 
 class Whole(nn.Module):
@@ -180,17 +180,20 @@ def cubic_weights(
 
 def _pillow_weights(n: Size, size: Size, step: Float[Tensor, ""]) -> Float[Tensor, "n size"]:
     """Whole numbers, as Pillow has them: one rounding of a pixel more or less shows in the colours."""
-    return (cubic_weights(n, size, step) * 2**_PILLOW_BITS).round()
+    weights: Tensor = cubic_weights(n, size, step) * 2**_PILLOW_BITS
+    return weights.round()
 
 
 def _to_levels(sums: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    return (sums / 2**_PILLOW_BITS + 0.5).floor().clamp(0, 255)
+    levels: Tensor = sums / 2**_PILLOW_BITS + 0.5
+    return levels.floor().clamp(0, 255)
 
 
 def _luminance(linear: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
     """Y/Yn of linear RGB."""
     y: Tensor = torch.tensor(XYZ_FROM_RGB[1]) @ linear.flatten(2)
-    return y.unflatten(1, linear.shape[2:])
+    b, _, h, w = linear.shape
+    return y.reshape(b, h, w)
 
 
 def _root(y: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
