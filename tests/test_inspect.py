@@ -24,7 +24,7 @@ def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> Non
         convolutions = [layer for layer in contents.layers if "conv" in layer.kind.lower()]
         assert len(convolutions) == 8
         assert sum(layer.flops for layer in convolutions) == counter.get_total_flops()
-        assert convolutions[0].output == (2, 54, 54)
+        assert convolutions[0].output == (3, 54, 54)
         assert convolutions[-1].output[1:] == (40, 40)
         assert convolutions[-1].weight[0] == len(colorizer.bins)
         assert contents.about["temperature"] == 0.5
