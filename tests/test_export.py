@@ -134,7 +134,7 @@ def test_files_that_are_none_cost_one_line(tmp_path: Path, capsys: pytest.Captur
     for name, message in (
         ("none.onnx", "no such file"),
         ("none.pt2", "no such file"),
-        ("folder.onnx", "cannot be read"),
+        ("folder.onnx", "is a folder"),
     ):
         assert cli.main(["--weights", str(tmp_path / name), str(tmp_path / "old.png")]) == 2
         (line,) = capsys.readouterr().err.splitlines()
