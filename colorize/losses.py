@@ -75,15 +75,17 @@ class _SoftCrossEntropy(torch.autograd.Function):
         if ctx.kernels:
             ctx.kernels.backward(logits, index, weight, log_sum_exp, grad_pixel, grad)
             return grad, None, None, None
+        wide, parts = log_sum_exp.dtype, _cache_sized(logits)
         grad_pixel = grad_pixel[:, None]
-        from_target = (weight * grad_pixel).neg_().to(grad.dtype)
-        for part in _cache_sized(logits):
-            shift = log_sum_exp[part][:, None]
-            if grad.dtype == log_sum_exp.dtype:
-                torch.sub(logits[part], shift, out=grad[part]).exp_().mul_(grad_pixel[part])
-            else:  # half-precision logits: subtract and exponentiate in float32, then round once
-                grad[part] = (logits[part] - shift).exp_().mul_(grad_pixel[part])
-            grad[part].scatter_add_(1, index[part], from_target[part])
+        from_target = (weight * grad_pixel).neg_().to(wide)
+        # Half-precision logits are subtracted and exponentiated in float32, and rounded once.
+        scratch = None if grad.dtype == wide else torch.empty_like(logits[: parts[0].stop], dtype=wide)
+        for part in parts:
+            out = grad[part] if scratch is None else scratch
+            torch.sub(logits[part], log_sum_exp[part][:, None], out=out).exp_().mul_(grad_pixel[part])
+            out.scatter_add_(1, index[part], from_target[part])
+            if scratch is not None:
+                grad[part] = scratch
         return grad, None, None, None
 
 

@@ -127,7 +127,7 @@ def _encode(pixels: Array, file: Path) -> None:
 
 
 def _python(*words: str) -> None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     subprocess.run((sys.executable, *words), check=True, stdout=subprocess.DEVNULL, cwd=root)
 
 
