@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from colorize import __version__
 
 if TYPE_CHECKING:
-    from colorize.pipeline import Outcome, Predictor, WholePredictor
+    from colorize.pipeline import Outcome, Predictor
     from colorize.targets import Job
 
 SOME_FAILED, WRONG_OPTION, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # exit codes; the last two as in shells
@@ -167,7 +167,7 @@ def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Out
     return color_files(jobs, lambda: _load(options), settings, options.jobs or cores())
 
 
-def _load(options: argparse.Namespace) -> "Predictor | WholePredictor":
+def _load(options: argparse.Namespace) -> "Predictor":
     try:
         if options.weights.lower().endswith((".onnx", ".pt2")):
             from colorize.frozen.running import FrozenColorizer

@@ -7,11 +7,11 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
-from colorize import arrays
+from colorize import arrays, joining
 from colorize.bins import Bins, annealed_mean
 from colorize.networks import Network, make_network
 from colorize.released import find_weights
@@ -115,20 +115,21 @@ class Colorizer:
             ValueError: if the image or a setting is none of these.
         """
         rgb, alpha = arrays.parts(image)
-        small = arrays.small_lightness(rgb, self.image_size)
+        small = arrays.small(rgb, self.image_size)
         ab = self.small_ab(small[None], temperature, saturation)[0]
         colored = arrays.join_small(rgb, ab, small.shape, self.stride, torch.get_num_threads())
         return arrays.like(image, colored, alpha)
 
     def small_ab(
         self,
-        lightness: Float32[Array, "b h w"],
+        small: UInt8[Array, "b h w 3"],
         temperature: float | None = None,
         saturation: float | None = None,
     ) -> Float32[Array, "b 2 h2 w2"]:
-        """`predict_ab` from numpy to numpy."""
+        """`predict_ab` of the lightness of sRGB pictures of the network's size."""
         if self._threads is not None:
             torch.set_num_threads(self._threads)  # of the calling thread
+        lightness = joining.lightness(small.reshape(-1, *small.shape[2:])).reshape(small.shape[:3])
         ab = self.predict_ab(torch.from_numpy(lightness)[:, None], temperature, saturation)
         return np.asarray(ab.cpu().numpy())
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, UInt8
 
 from colorize import arrays, images
 from colorize.targets import Job
@@ -45,22 +45,9 @@ class Predictor(Protocol):
         """Of the processor, for each of the calls that come at the same time."""
 
     def small_ab(
-        self, lightness: Float32[Array, "b h w"], temperature: float | None, saturation: float | None
+        self, small: UInt8[Array, "b h w 3"], temperature: float | None, saturation: float | None
     ) -> Float32[Array, "b 2 h2 w2"]:
-        """ab for L* in [0, 100]. None stands for the weights' own settings."""
-
-
-@runtime_checkable
-class WholePredictor(Protocol):
-    """What colours pictures of any size all the way: a frozen file."""
-
-    def use_threads(self, threads: int) -> None:
-        """As `Predictor` has it."""
-
-    def __call__(
-        self, image: Shaped[Array, "h w 3"], temperature: float | None = None, saturation: float | None = None
-    ) -> Shaped[Array, "h w 3"]:
-        """The picture in colour. None stands for the weights' own settings."""
+        """ab for sRGB pictures. None stands for the weights' own settings."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +68,7 @@ class Outcome:
 
 
 def color_files(
-    jobs: Sequence[Job], load: Callable[[], Predictor | WholePredictor], settings: Settings, threads: int
+    jobs: Sequence[Job], load: Callable[[], Predictor], settings: Settings, threads: int
 ) -> Generator[Outcome, None, None]:
     """Colour all and yield what became of each, in order.
 
@@ -93,7 +80,7 @@ def color_files(
     """
     at_a_time = min(threads, len(jobs))
     memory = _Memory(MOST_PIXELS)
-    loading: _Loading = Future()
+    loading: Future[_Together] = Future()
 
     def color(job: Job) -> Outcome:
         with memory.room(images.pixel_count(job.source)):
@@ -105,7 +92,7 @@ def color_files(
         doing = deque(pool.submit(color, job) for job in itertools.islice(todo, _AHEAD * at_a_time))
         predictor = load()
         predictor.use_threads(max(1, cores() // at_a_time))
-        loading.set_result(_Together(predictor, settings) if isinstance(predictor, Predictor) else predictor)
+        loading.set_result(_Together(predictor, settings))
         while doing:
             yield doing.popleft().result()
             doing.extend(pool.submit(color, job) for job in itertools.islice(todo, 1))
@@ -121,19 +108,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _color(job: Job, loading: "_Loading", settings: Settings, threads: int) -> Outcome:
+def _color(job: Job, loading: "Future[_Together]", settings: Settings, threads: int) -> Outcome:
     try:
         picture = images.read(job.source)
         network = loading.result()
-        if isinstance(network, _Together):
-            small = arrays.small_lightness(picture.rgb, network.predictor.image_size)
-            ab, stride = network(small), network.predictor.stride
-            rgb = arrays.join_small(picture.rgb, ab, small.shape, stride, threads)
-        else:
-            rgb = network(picture.rgb, settings.temperature, settings.saturation)
-        alpha = picture.alpha
+        small = arrays.small(picture.rgb, network.predictor.image_size)
+        ab, stride = network(small), network.predictor.stride
+        rgb, alpha = arrays.join_small(picture.rgb, ab, small.shape, stride, threads), picture.alpha
         if settings.strip:
-            grey = arrays.join_small(picture.rgb, np.zeros((2, 1, 1)), (1, 1), 1, threads)
+            grey = arrays.join_small(picture.rgb, np.zeros_like(ab), small.shape, stride, threads)
             grey = np.broadcast_to(grey[:, :, 1:2], rgb.shape)  # R and B may be a rounding away
             rgb = np.concatenate((grey, rgb), axis=1)
             alpha = None if alpha is None else np.concatenate((alpha, alpha), axis=1)
@@ -151,7 +134,6 @@ def _color(job: Job, loading: "_Loading", settings: Settings, threads: int) -> O
     return Outcome(job, note=f"{job.source}: coloured the first of {frames} frames" if frames > 1 else None)
 
 
-_Loading = Future["_Together | WholePredictor"]
 _Waiting = tuple[Array, "Future[Array]"]
 
 
@@ -165,7 +147,7 @@ class _Together:
         self._list = threading.Lock()
         self._waiting: list[_Waiting] = []
 
-    def __call__(self, small: Float32[Array, "h w"]) -> Float32[Array, "2 h2 w2"]:
+    def __call__(self, small: UInt8[Array, "h w 3"]) -> Float32[Array, "2 h2 w2"]:
         if self.predictor.batch == 1:
             alone: Array = self._predict(small[None])[0]
             return alone
@@ -176,7 +158,7 @@ class _Together:
             if not mine[1].done():  # else it was with one that had its turn before
                 batch = self._take(mine)
                 try:
-                    results = self._predict(np.stack([lightness for lightness, _ in batch]))
+                    results = self._predict(np.stack([small for small, _ in batch]))
                 except BaseException as error:
                     for _, result in batch:
                         result.set_exception(error)
@@ -194,7 +176,7 @@ class _Together:
             self._waiting = [w for w in self._waiting if id(w) not in taken]
             return batch
 
-    def _predict(self, small: Float32[Array, "b h w"]) -> Float32[Array, "b 2 h2 w2"]:
+    def _predict(self, small: UInt8[Array, "b h w 3"]) -> Float32[Array, "b 2 h2 w2"]:
         return self.predictor.small_ab(small, self.settings.temperature, self.settings.saturation)
 
 

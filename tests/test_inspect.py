@@ -1,7 +1,5 @@
 """What is inside files, beside what is known of the network."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorize.frozen.layers import inspect_file
+from scripts import inspect
+from scripts.arguments import run
 from tests.frozen import FORMS, frozen_file, network_colorizer
-from tests.pictures import ROOT
 
 
 def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> None:
@@ -33,26 +32,25 @@ def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("which", ["conv8", "onnx", "pt2"])
-def test_the_script_prints_80_columns(which: str) -> None:
+def test_the_script_prints_80_columns(
+    which: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = "conv8" if which == "conv8" else str(frozen_file("conv8", which))
-    result = subprocess.run(
-        [sys.executable, "-m", "scripts.inspect", name], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    lines = result.stdout.splitlines()
-    assert all(len(line) <= 80 for line in lines[1:])
+    monkeypatch.setattr("sys.argv", ["inspect", name])
+    run(inspect.main)
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.splitlines()[1:])
     for word in ("parameters", "MFLOP", "temperature", "working size", "licence", "prior", "bins"):
-        assert word in result.stdout, word
+        assert word in printed, word
 
 
-def test_the_script_refuses_in_one_line(tmp_path: Path) -> None:
+def test_the_script_refuses_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "cut.onnx").write_bytes(frozen_file("conv8", "onnx").read_bytes()[:5000])
     for words in (["README.md"], [str(tmp_path / "cut.onnx")], ["nothing"], [], ["weights=conv8"]):
-        result = subprocess.run(
-            [sys.executable, "-m", "scripts.inspect", *words],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 2
-        assert len(result.stderr.splitlines()) == 1
+        monkeypatch.setattr("sys.argv", ["inspect", *words])
+        with pytest.raises(SystemExit) as ended:
+            run(inspect.main)
+        assert ended.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

@@ -5,14 +5,15 @@ file beside `Colorizer`; running.py colours with such files, ONNX without torch;
 what is inside; page.py writes and serves what the page of demo/ runs.
 
 Every file takes `rgb` (float32 b 3 h w, sRGB in [0, 1], grey or not, any sizes), `temperature` and
-`saturation` (float32 scalars) and gives `colored` like `rgb`. What else belongs to the weights travels inside
+`saturation` (float32 scalars) and gives `colored` like `rgb`, and `ab` (float32 b 2 i j), the coarse colours
+that it is made with, for who does the rest. What else belongs to the weights travels inside
 as JSON under `ABOUT`: that of a weights file, with the bins' centres, the prior, licence and versions.
 """
 
 ABOUT = "colorize"
 FORMAT = 1
 INPUTS = ("rgb", "temperature", "saturation")
-OUTPUT = "colored"
+OUTPUTS = ("colored", "ab")
 SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2"}
 
-__all__ = ["ABOUT", "FORMAT", "INPUTS", "OUTPUT", "SUFFIXES"]
+__all__ = ["ABOUT", "FORMAT", "INPUTS", "OUTPUTS", "SUFFIXES"]

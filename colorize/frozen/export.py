@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from colorize import __version__, images
 from colorize.colorizer import Array, Colorizer
-from colorize.frozen import ABOUT, FORMAT, INPUTS, OUTPUT, SUFFIXES
+from colorize.frozen import ABOUT, FORMAT, INPUTS, OUTPUTS, SUFFIXES
 from colorize.frozen.graph import Whole
 from colorize.frozen.precision import with_precision
 from colorize.frozen.running import FrozenColorizer
@@ -75,13 +75,16 @@ def check_form(form: str) -> None:
 
 
 def largest_difference(frozen: FrozenColorizer, colorizer: Colorizer) -> int:
-    """In 8-bit levels, over pictures of `SIZES` at the weights' temperature and at another."""
+    """In 8-bit levels, over pictures of `SIZES` at the weights' temperature and at another, both for all in
+    the graph and for the graph's ab joined with the picture outside.
+    """
     other = 0.38 if colorizer.temperature != 0.38 else 1.0
     pictures = [test_picture(h, w) for h, w in SIZES]
     return max(
-        int(np.abs(frozen(rgb, t).astype(np.int16) - colorizer(rgb, t)).max())
+        int(np.abs(way(rgb, t).astype(np.int16) - colorizer(rgb, t)).max())
         for rgb in pictures
         for t in (colorizer.temperature, other)
+        for way in (frozen, frozen.in_graph)
     )
 
 
@@ -130,7 +133,7 @@ def write_onnx(
     about: str,
     path: Path,
     inputs: tuple[str, ...] = INPUTS,
-    outputs: tuple[str, ...] = (OUTPUT,),
+    outputs: tuple[str, ...] = OUTPUTS,
 ) -> None:
     """Write a program as ONNX, sealed, with `about` in its metadata."""
     with warnings.catch_warnings():
@@ -165,6 +168,7 @@ def about_file(colorizer: Colorizer) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **about,
+        "stride": colorizer.stride,
         "bins": {**about["bins"], "centers": colorizer.bins.centers.tolist()},
         "prior": None if colorizer.prior is None else colorizer.prior.tolist(),
         "licence": colorizer.training.get("licence", "not stated"),

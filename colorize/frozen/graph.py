@@ -17,6 +17,8 @@ from colorize.images.pixels import MAX_ASPECT
 Size = int | torch.SymInt
 """Known, or known only when the graph runs."""
 
+SHARES = (1 / 500, -1 / 200)  # of a* and b*, what they add to the cube roots of X/Xn and Z/Zn
+
 _PILLOW_BITS = 22  # behind the point of its weights; float64 holds their sums exactly
 _STEPS = 2**18  # of the tables: half of one is at most 2 of 65,535 levels
 _COLDEST = 1e-30  # temperatures below it are the limit itself: all but the likeliest bin underflow to 0
@@ -66,8 +68,7 @@ class Painting(nn.Module):
     def __init__(self, colorizer: Colorizer, gather: bool = True) -> None:
         super().__init__()
         self.gather = gather
-        # a* and b* as what they add to the cube roots of X/Xn and Z/Zn
-        parts = torch.tensor([[1 / 500, 0.0], [0.0, -1 / 200]], dtype=torch.float64)
+        parts = torch.tensor(SHARES, dtype=torch.float64).diag()
         self.register_buffer("parts", (parts @ colorizer.bins.centers.double().cpu().T).float())
         white = torch.tensor(WHITE_XYZ, dtype=torch.float64)[:, None]
         to_scaled = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64) / white
@@ -97,11 +98,28 @@ class Painting(nn.Module):
             temperature: of the annealed mean; 0 is the mode.
             saturation: factor on ab.
         """
-        b, _, h, w = rgb.shape
+        shares = self.shares(logits, temperature, saturation)
+        return self.paint(rgb, shares, cells, top, height)
+
+    def shares(
+        self, logits: Float[Tensor, "b q i j"], temperature: Float[Tensor, ""], saturation: Float[Tensor, ""]
+    ) -> Float[Tensor, "2 b i j"]:
+        """The annealed mean, as what it adds to the cube roots of X/Xn and Z/Zn."""
         likely = torch.exp((logits - logits.amax(dim=1, keepdim=True)) / temperature.clamp(min=_COLDEST))
-        coarse = torch.einsum("cq,bqij->cbij", self.parts * saturation, likely) / likely.sum(dim=1)
-        rows = cubic_weights(h, logits.shape[2], cells[0].double() / height, top).float()
-        columns = cubic_weights(w, logits.shape[3], cells[1].double() / w).float()
+        return torch.einsum("cq,bqij->cbij", self.parts * saturation, likely) / likely.sum(dim=1)
+
+    def paint(
+        self,
+        rgb: Float[Tensor, "b 3 h w"],
+        coarse: Float[Tensor, "2 b i j"],
+        cells: Float[Tensor, "2"],
+        top: Int[Tensor, ""],
+        height: Int[Tensor, ""],
+    ) -> Float[Tensor, "b 3 h w"]:
+        """The picture with colours that `shares` gave."""
+        b, _, h, w = rgb.shape
+        rows = cubic_weights(h, coarse.shape[2], cells[0].double() / height, top).float()
+        columns = cubic_weights(w, coarse.shape[3], cells[1].double() / w).float()
         parts = (rows @ (coarse @ columns.T)).reshape(2, b * h * w)
         light = _look_up(srgb_to_linear(_levels()), rgb)
         linear = self._into_srgb(_luminance(light).reshape(1, b * h * w), parts)
@@ -152,11 +170,13 @@ class Whole(nn.Module):
         rgb: Float[Tensor, "b 3 h w"],
         temperature: Float[Tensor, ""],
         saturation: Float[Tensor, ""],
-    ) -> Float[Tensor, "b 3 h w"]:
-        """sRGB in [0, 1] with the lightness of `rgb`, which may be grey or have colours."""
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 2 i j"]]:
+        """sRGB in [0, 1] with the lightness of `rgb`, grey or with colours; and the coarse ab."""
         top, height = (torch.scalar_tensor(rows, dtype=torch.int64) for rows in (0, rgb.shape[2]))
-        colored: Tensor = self.painting(rgb, *self.looking(rgb), top, height, temperature, saturation)
-        return colored
+        logits, cells = self.looking(rgb)
+        shares = self.painting.shares(logits, temperature, saturation)
+        ab = (shares / torch.tensor(SHARES)[:, None, None, None]).movedim(0, 1)
+        return self.painting.paint(rgb, shares, cells, top, height), ab
 
 
 def small_sides(h: Size, w: Size, size: int) -> Float[Tensor, "2"]:

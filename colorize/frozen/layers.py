@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from colorize.frozen import INPUTS, SUFFIXES
-from colorize.frozen.running import FrozenColorizer
+from colorize.frozen.running import FrozenColorizer, Pt2
 
 _PREFIX = "looking.network."
 
@@ -142,7 +142,8 @@ def _of_program(path: str | os.PathLike[str]) -> Contents:
     frozen = FrozenColorizer.load(path)
     import torch
 
-    program = torch.export.load(path)
+    assert isinstance(frozen.engine, Pt2)  # as its suffix said
+    program, module = frozen.engine.program, frozen.engine.module
     layers: list[Layer] = []
     names = {**program.graph_signature.inputs_to_parameters, **program.graph_signature.inputs_to_buffers}
 
@@ -165,7 +166,6 @@ def _of_program(path: str | os.PathLike[str]) -> Contents:
 
     side = int(frozen.about["image_size"])
     with torch.inference_mode():
-        module = program.module(check_guards=False)
         Noting(module).run(torch.full((1, 3, side, side), 0.5), torch.tensor(1.0), torch.tensor(1.0))
     return Contents(frozen.about, layers)
 

@@ -57,7 +57,7 @@ def export_page(colorizer: Colorizer, folder: Path) -> int:
         write_onnx(program, json.dumps(about), first, ("rgb",), LOOKING_OUTPUTS)
         inputs = (picture, logits.clone(), cells.clone(), *scalars)
         program = export_graph(painting, inputs, ((2, 3), (2, 3), (), (), (), (), ()))
-        write_onnx(program, json.dumps(about), second, PAINTING_INPUTS)
+        write_onnx(program, json.dumps(about), second, PAINTING_INPUTS, ("colored",))
         third.write_text(json.dumps(about), encoding="utf-8")
         rgb = test_picture(120, 81)
         difference = int(

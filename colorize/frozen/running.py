@@ -3,52 +3,75 @@
 import json
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from colorize import arrays
-from colorize.frozen import ABOUT, FORMAT, INPUTS, SUFFIXES
+from colorize.frozen import ABOUT, FORMAT, INPUTS, OUTPUTS, SUFFIXES
 from colorize.frozen.sealing import damaged, read_bytes, read_sealed
+from colorize.pipeline import cores
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Run = Callable[[Float32[Array, "b 3 h w"], float, float], Float32[Array, "b 3 h w"]]
+PathLike = str | os.PathLike[str]
+
+
+@runtime_checkable  # for the tests, which check types
+class Engine(Protocol):
+    """What runs a file's graph."""
+
+    text: str
+    """The JSON that travels in the file."""
+
+    def use_threads(self, threads: int) -> None:
+        """For each of the calls that come at the same time."""
+
+    def run(
+        self, rgb: Float32[Array, "b 3 h w"], temperature: float, saturation: float, output: str
+    ) -> Float32[Array, "b c i j"]:
+        """One of `OUTPUTS` for sRGB in [0, 1]."""
 
 
 class FrozenColorizer:
     """A frozen file, used as a `Colorizer` is.
 
+    The graph is asked for the coarse ab alone, and the picture gets them as it does from a `Colorizer`: in
+    strips, which the graph does not have.
+
     Args:
-        run: maps sRGB in [0, 1], temperature and saturation to sRGB in colour.
+        engine: runs the graph.
         about: the settings that travel in the file.
     """
 
-    def __init__(self, run: Run, about: dict[str, Any]) -> None:
-        self.run = run
+    batch = 1
+
+    def __init__(self, engine: Engine, about: dict[str, Any]) -> None:
+        self.engine = engine
         self.about = about
         self.temperature = float(about["temperature"])
         self.saturation = float(about["saturation"])
+        self.image_size: int = about["image_size"]
+        self.stride: int = about["stride"]
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "FrozenColorizer":
+    def load(cls, path: PathLike) -> "FrozenColorizer":
         """Load a file that `scripts.export` wrote, by its suffix.
 
         Raises:
             ValueError: if it is none, or damaged, or the library that runs it is missing; one line.
         """
-        loaders = dict(zip(SUFFIXES.values(), (_load_onnx, _load_pt2), strict=True))
+        engines: dict[str, type[Onnx | Pt2]] = dict(zip(SUFFIXES.values(), (Onnx, Pt2), strict=True))
         suffix = Path(path).suffix.lower()
-        if suffix not in loaders:
-            raise ValueError(f"{os.fspath(path)}: a frozen file ends in {', '.join(loaders)}")
-        run, text = loaders[suffix](path)
+        if suffix not in engines:
+            raise ValueError(f"{os.fspath(path)}: a frozen file ends in {', '.join(engines)}")
+        engine = engines[suffix](path)
         try:
-            about = json.loads(text)
+            about = json.loads(engine.text)
             if about["format"] == FORMAT:
-                return cls(run, about)
+                return cls(engine, about)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(damaged(path)) from error
         raise ValueError(
@@ -56,7 +79,8 @@ class FrozenColorizer:
         )
 
     def use_threads(self, threads: int) -> None:
-        """Nothing: the libraries that run frozen files share their threads among calls."""
+        """Compute with that many threads in each thread that calls `small_ab`."""
+        self.engine.use_threads(threads)
 
     def __call__(
         self,
@@ -77,72 +101,117 @@ class FrozenColorizer:
         Raises:
             ValueError: if the image or a setting is none of these.
         """
-        settings = []
-        for name, value in (("temperature", temperature), ("saturation", saturation)):
-            settings.append(getattr(self, name) if value is None else value)
-            if not (math.isfinite(settings[-1]) and settings[-1] >= 0):
-                raise ValueError(f"{name} must be 0 or more and finite, got {value}")
         rgb, alpha = arrays.parts(image)
-        top = np.float32(1 if rgb.dtype.kind == "f" else np.iinfo(rgb.dtype).max)
-        planes = np.empty((1, 3, *rgb.shape[:2]), np.float32)
-        for c in range(3):  # plane by plane: moving the axes of all at once takes several times as long
-            np.divide(rgb[:, :, c], top, out=planes[0, c], dtype=np.float32)
-        colored = self.run(planes, *settings)[0]
-        out = np.empty(rgb.shape, rgb.dtype)
-        for c in range(3):
-            out[:, :, c] = colored[c] if rgb.dtype.kind == "f" else np.rint(colored[c] * top)
-        return arrays.like(image, out, alpha)
+        small = arrays.small(rgb, self.image_size)
+        ab = self.small_ab(small[None], temperature, saturation)[0]
+        return arrays.like(image, arrays.join_small(rgb, ab, small.shape, self.stride, cores()), alpha)
+
+    def small_ab(
+        self,
+        small: UInt8[Array, "b h w 3"],
+        temperature: float | None = None,
+        saturation: float | None = None,
+    ) -> Float32[Array, "b 2 h2 w2"]:
+        """ab on the network's grid for sRGB pictures of the network's size."""
+        return self._run(small, temperature, saturation, "ab")
+
+    def in_graph(
+        self, rgb: UInt8[Array, "h w 3"], temperature: float | None = None, saturation: float | None = None
+    ) -> UInt8[Array, "h w 3"]:
+        """A picture coloured by the graph alone, as other programs use it."""
+        colored = self._run(rgb[None], temperature, saturation, "colored")[0]
+        levels: Array = np.rint(255 * colored.transpose(1, 2, 0)).astype(np.uint8)
+        return levels
+
+    def _run(self, rgb: Array, temperature: float | None, saturation: float | None, output: str) -> Array:
+        settings: dict[str, float] = {}
+        for name, value in (("temperature", temperature), ("saturation", saturation)):
+            settings[name] = float(getattr(self, name) if value is None else value)
+            if not (math.isfinite(settings[name]) and settings[name] >= 0):
+                raise ValueError(f"{name} must be 0 or more and finite, got {value}")
+        planes = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+        return self.engine.run(planes, settings["temperature"], settings["saturation"], output)
 
 
-def _load_onnx(path: str | os.PathLike[str]) -> tuple[Run, str]:
-    data = read_sealed(path)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(_missing(path, "onnxruntime", "onnx")) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised, and said in one line
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own have no common base
-        raise ValueError(damaged(path)) from error
+class Onnx:
+    """An ONNX file in ONNX Runtime."""
 
-    def run(rgb: Array, temperature: float, saturation: float) -> Array:
+    def __init__(self, path: PathLike) -> None:
+        self.data = read_sealed(path)
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ValueError(_missing(path, "onnxruntime", "export")) from error
+        self.library = onnxruntime
+        self.threads = cores()
+        try:
+            self.session = self._start()
+        except Exception as error:  # onnxruntime's own have no common base
+            raise ValueError(damaged(path)) from error
+        self.text = self.session.get_modelmeta().custom_metadata_map.get(ABOUT, "null")
+
+    def use_threads(self, threads: int) -> None:
+        if threads != self.threads:
+            self.threads = threads
+            self.session = self._start()
+
+    def run(self, rgb: Array, temperature: float, saturation: float, output: str) -> Array:
         scalars = (np.array(value, np.float32) for value in (temperature, saturation))
         try:
-            (colored,) = session.run(None, dict(zip(INPUTS, (rgb, *scalars), strict=True)))
-        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
+            (result,) = self.session.run(
+                [output], dict(zip(INPUTS, (rgb, *scalars), strict=True)), self.asked
+            )
+        except self.library.capi.onnxruntime_pybind11_state.RuntimeException as error:
             raise MemoryError(str(error)) from error  # the graph takes every picture that memory holds
-        return np.asarray(colored)
+        return np.asarray(result)
 
-    return run, session.get_modelmeta().custom_metadata_map.get(ABOUT, "null")
+    def _start(self) -> Any:
+        self.asked = self.library.RunOptions()
+        self.asked.only_execute_path_to_fetches = True
+        options = self.library.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised, and said in one line
+        options.intra_op_num_threads = self.threads
+        # Threads that wait would keep from the cores those that join pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return self.library.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
 
 
-def _load_pt2(path: str | os.PathLike[str]) -> tuple[Run, str]:
-    read_bytes(path)  # says what is wrong with the path
-    import zipfile
+class Pt2:
+    """A pt2 file in PyTorch."""
 
-    import torch
+    def __init__(self, path: PathLike) -> None:
+        read_bytes(path)  # says what is wrong with the path
+        import zipfile
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise ValueError(damaged(path))
-            about = next(name for name in archive.namelist() if name.endswith(f"/extra/{ABOUT}"))
-            text = archive.read(about).decode()
-        program = torch.export.load(path).module()
-    except ValueError:
-        raise
-    except Exception as error:  # zipfile's, torch's and StopIteration have no common base
-        raise ValueError(damaged(path)) from error
+        import torch
 
-    @torch.inference_mode()
-    def run(rgb: Array, temperature: float, saturation: float) -> Array:
+        self.library = torch
+        self.threads: int | None = None
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is not None:
+                    raise ValueError(damaged(path))
+                about = next(name for name in archive.namelist() if name.endswith(f"/extra/{ABOUT}"))
+                self.text = archive.read(about).decode()
+            self.program = torch.export.load(path)
+            self.module = self.program.module(check_guards=False)  # the checks are of sizes that are free
+        except ValueError:
+            raise
+        except Exception as error:  # zipfile's, torch's and StopIteration have no common base
+            raise ValueError(damaged(path)) from error
+
+    def use_threads(self, threads: int) -> None:
+        self.threads = threads
+
+    def run(self, rgb: Array, temperature: float, saturation: float, output: str) -> Array:
+        torch = self.library
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)  # of the calling thread
         scalars = (torch.tensor(value, dtype=torch.float32) for value in (temperature, saturation))
-        return np.asarray(program(torch.from_numpy(rgb), *scalars).numpy())
+        with torch.inference_mode():
+            results = self.module(torch.from_numpy(rgb), *scalars)
+        return np.asarray(results[OUTPUTS.index(output)].numpy())
 
-    return run, text
 
-
-def _missing(path: str | os.PathLike[str], library: str, extra: str) -> str:
+def _missing(path: PathLike, library: str, extra: str) -> str:
     return f"{os.fspath(path)}: needs {library}; pip install 'colorize-lab[{extra}]' or {library} itself"
