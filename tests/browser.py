@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,15 @@ from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECONDS = 120  # until an answer must be there
+
+# The browser reads commands from descriptor 3 and writes answers to 4.
+_START = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Tab:
@@ -77,8 +87,7 @@ def browser(profile: Path) -> Iterator[Tab]:
         "--force-color-profile=srgb", "--remote-debugging-pipe", f"--user-data-dir={profile}",
     )  # fmt: skip
     process = subprocess.Popen(
-        # It reads commands from descriptor 3 and writes answers to 4.
-        ["sh", "-c", f'exec "$0" "$@" 3<&{read_in} 4>&{write_out}', CHROMIUM, *options],
+        [sys.executable, "-c", _START, str(read_in), str(write_out), CHROMIUM, *options],
         pass_fds=(read_in, write_out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -171,6 +171,7 @@ class Onnx:
         options = self.library.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, and said in one line
         options.intra_op_num_threads = self.threads
+        options.enable_mem_pattern = False  # it plans for the next picture of the same size, seldom met
         # Threads that wait would keep from the cores those that join pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return self.library.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
