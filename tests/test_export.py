@@ -165,6 +165,9 @@ def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
 def test_smaller_weights_are_frozen_too(tmp_path: Path) -> None:
     assert export.freeze(network_colorizer("conv8"), tmp_path / "int8.onnx", "onnx", "int8") <= 1
     assert FrozenColorizer.load(tmp_path / "int8.onnx").about["precision"] == "int8"
+    kernels = sum(p.numel() for p in network_colorizer("conv8").network.parameters() if p.ndim == 4)
+    saved = frozen_file("conv8", "onnx").stat().st_size - (tmp_path / "int8.onnx").stat().st_size
+    assert saved > 2 * kernels  # of three bytes a weight, less what the scales take
 
 
 def test_rounding_of_smaller_weights() -> None:
