@@ -19,7 +19,7 @@ $(BIN)/.installed: pyproject.toml
 
 demo: $(BIN)/.installed
 	$(BIN)/python train.py experiment=demo hydra.run.dir=$(RUN)
-	$(BIN)/python -m scripts.strips 'weights=[$(RUN)/model.safetensors,conv8]' out=$(RUN)/strips
+	$(BIN)/python -m scripts.strips 'weights=[$(RUN)/model.safetensors,unet]' out=$(RUN)/strips
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov=colorize --cov-report=term --cov-fail-under=90

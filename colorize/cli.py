@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorize import __version__
+from colorize.released import DEFAULT
 
 if TYPE_CHECKING:
     from colorize.pipeline import Outcome, Predictor
@@ -78,7 +79,12 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
     add("-o", "--output", type=_path, metavar="DIR", help="write into DIR, keeping the structure of folders")
-    add("--weights", default="conv8", metavar="NAME", help="released weights or a file (default: conv8)")
+    add(
+        "--weights",
+        default=DEFAULT,
+        metavar="NAME",
+        help=f"released weights or a file (default: {DEFAULT})",
+    )
     add(
         "--temperature",
         type=_factor,
@@ -90,6 +96,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=_factor,
         metavar="S",
         help="factor on the colours, 0 is grey (default: set by the weights, mostly 1)",
+    )
+    add(
+        "--vividness",
+        type=_factor,
+        metavar="V",
+        help="how much rare colours count: 0 as in nature, 1 far more (default: set by the weights)",
     )
     add(
         "--device",
@@ -174,12 +186,17 @@ def _load(options: argparse.Namespace) -> "Predictor":
 
             if options.device not in ("auto", "cpu"):
                 raise _WrongOption(f"argument --device: {options.weights} runs on the processor")
+            if options.vividness is not None:
+                raise _WrongOption("argument --vividness: frozen files keep that of their weights")
             return FrozenColorizer.load(options.weights)
         from colorize.colorizer import Colorizer  # while the first pictures are read: torch takes its time
 
-        return Colorizer.load(options.weights, options.device)
+        colorizer = Colorizer.load(options.weights, options.device)
+        if options.vividness is not None:
+            colorizer.vividness = options.vividness
     except ValueError as error:
         raise _WrongOption(str(error)) from error
+    return colorizer
 
 
 def _visible(text: str) -> str:

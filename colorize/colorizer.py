@@ -12,9 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from colorize import arrays, joining
-from colorize.bins import Bins, annealed_mean
+from colorize.bins import Bins
+from colorize.decoding import Decoding, decode
 from colorize.networks import Network, make_network
-from colorize.released import find_weights
+from colorize.released import DEFAULT, find_weights
+from colorize.vividness import trained_lambda, vivid_offset
 from colorize.weights_file import load_network, read_weights, write_weights
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,7 +32,10 @@ class Colorizer:
         temperature: of the annealed mean, unless a call says otherwise.
         image_size: shorter side at which the network sees a picture: what it was trained at.
         saturation: factor on ab, unless a call says otherwise.
-        prior: the bins' share of the training pixels, for `save`.
+        prior: the bins' share of the training pixels, for `save` and vividness.
+        vividness: how much rare colours count: 0 as in nature, 1 as if the network had been trained with
+            lambda = 0.5; None as it was trained.
+        guide: contrast of `guided.guided_upsample`, in L units; 0 is off. Networks of stride 1 need none.
         bins_info: where the bins come from ("source", "step"), for `save`.
         training: facts about the training, for `save`.
 
@@ -50,9 +55,12 @@ class Colorizer:
         prior: Float[Tensor, " q"] | None = None,
         bins_info: Mapping[str, object] | None = None,
         training: Mapping[str, object] | None = None,
+        vividness: float | None = None,
+        guide: float = 0.0,
     ) -> None:
         _check_factor("temperature", temperature)
         _check_factor("saturation", saturation)
+        _check_factor("guide", guide)
         if image_size < 1:
             raise ValueError(f"image_size must be 1 or more, got {image_size}")
         if prior is not None and len(prior) != len(bins):
@@ -66,11 +74,39 @@ class Colorizer:
         self.prior = prior
         self.bins_info = dict(bins_info or {})
         self.training = dict(training or {})
+        self.guide = guide
+        self.vividness = vividness
         self._threads: int | None = None
 
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters(), self.bins.centers).device
+
+    @property
+    def vividness(self) -> float | None:
+        """Of the decoding; None is as trained."""
+        return self._vividness
+
+    @vividness.setter
+    def vividness(self, value: float | None) -> None:
+        self._offset = None if value is None else self.offset(value)
+        self._vividness = value
+
+    @property
+    def decoding_offset(self) -> Float[Tensor, " q"] | None:
+        """What the weights' own vividness adds to the logits."""
+        return self._offset
+
+    def offset(self, vividness: float) -> Float[Tensor, " q"]:
+        """What `vividness` adds to the logits.
+
+        Raises:
+            ValueError: if it is negative or not finite, or the weights hold no prior.
+        """
+        _check_factor("vividness", vividness)
+        if self.prior is None:
+            raise ValueError(f"these weights ({self.name}) hold no prior, which vividness needs")
+        return vivid_offset(self.prior, vividness, trained_lambda(self.training))
 
     def to(self, device: str | torch.device) -> "Colorizer":
         """Move it to a device: "auto" (CUDA, else Apple's, else the processor) or a name of torch's.
@@ -136,7 +172,7 @@ class Colorizer:
     @property
     def stride(self) -> int:
         """Pixels that the network sees to one of the ab that it gives."""
-        return self.network.stride
+        return 1 if self.guide else self.network.stride
 
     @property
     def batch(self) -> int:
@@ -154,13 +190,15 @@ class Colorizer:
         temperature: float | None = None,
         saturation: float | None = None,
     ) -> Float[Tensor, "b 2 h2 w2"]:
-        """ab on the network's grid, h2 = ceil(h / stride), for L* in [0, 100] at the network's size."""
+        """ab, h2 = ceil(h / stride), for L* in [0, 100] at the network's size."""
         temperature = self.temperature if temperature is None else temperature
         saturation = self.saturation if saturation is None else saturation
         _check_factor("temperature", temperature)
         _check_factor("saturation", saturation)
-        logits = self._logits(lightness.to(self.device), half=self.device.type == "cuda")
-        return annealed_mean(logits, self.bins.centers.to(logits.device), temperature) * saturation
+        lightness = lightness.to(self.device)
+        logits = self._logits(lightness, half=self.device.type == "cuda")
+        how = Decoding(temperature, saturation, self._offset, self.guide)
+        return decode(logits, lightness, self.bins.centers, how, self.network.stride)
 
     def _logits(self, lightness: Tensor, half: bool) -> Tensor:
         """In float32; with `half` the network computes in 16 bits, unless its numbers outgrow them."""
@@ -180,6 +218,8 @@ class Colorizer:
             "temperature": self.temperature,
             "image_size": self.image_size,
             "saturation": self.saturation,
+            "vividness": self.vividness,
+            "guide": self.guide,
             "training": self.training,
         }
 
@@ -200,7 +240,7 @@ class Colorizer:
 
     @classmethod
     def load(
-        cls, name_or_file: str | os.PathLike[str] = "conv8", device: str | torch.device = "auto"
+        cls, name_or_file: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "auto"
     ) -> "Colorizer":
         """Load released weights by their name, or a weights file. Nothing in it is run.
 
@@ -231,6 +271,8 @@ class Colorizer:
                 prior=prior,
                 bins_info=info,
                 training=about["training"],
+                vividness=about.get("vividness"),  # older files have none of these
+                guide=float(about.get("guide", 0.0)),
             )
         except KeyError as error:
             raise ValueError(f"{path}: these weights lack {error}; get a whole copy or train anew") from error

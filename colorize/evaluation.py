@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from colorize.bins import Bins, annealed_mean
+from colorize.bins import Bins
 from colorize.color import lab_to_rgb, rgb_to_lab
+from colorize.decoding import Decoding, decode
 from colorize.metrics import AreaUnderCurve, auc_weights, colorfulness, psnr
 from colorize.networks import Network
 
@@ -25,17 +26,20 @@ COLUMNS = {
 Colorers = Callable[[Float[Tensor, "b 3 h w"]], dict[str, Float[Tensor, "b 2 h w"]]]
 
 
-def network_colorers(network: Network, bins: Bins, decodings: Mapping[str, tuple[float, float]]) -> Colorers:
-    """Colour by a network, which runs once for all decodings: name -> temperature of the annealed mean and
-    saturation, by which ab are multiplied.
+def network_colorers(
+    network: Network, bins: Bins, decodings: Mapping[str, Decoding | tuple[float, float]]
+) -> Colorers:
+    """Colour by a network, which runs once for all decodings: name -> `Decoding`, or its temperature and
+    saturation.
     """
     from colorize.module import upsample
 
     def color(lab: Tensor) -> dict[str, Tensor]:
-        logits = network.predict(lab[:, :1])
+        lightness = lab[:, :1]
+        logits = network.predict(lightness)
         return {
-            name: upsample(annealed_mean(logits, bins.centers, temperature) * saturation, lab)
-            for name, (temperature, saturation) in decodings.items()
+            name: upsample(decode(logits, lightness, bins.centers, Decoding(*how), network.stride), lab)
+            for name, how in decodings.items()
         }
 
     return color

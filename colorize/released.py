@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 RELEASED = Path(__file__).parent / "weights"
+DEFAULT = "unet"  # see docs/weights.md
 
 
 def find_weights(name_or_file: str | os.PathLike[str]) -> Path:

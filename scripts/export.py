@@ -9,7 +9,7 @@ one 8-bit level. Of smaller precisions the loss of quality is measured on the ph
 from colorize import Colorizer, images
 from colorize.data.sources import find_photos
 from colorize.frozen import SUFFIXES
-from colorize.frozen.export import check_form, freeze
+from colorize.frozen.export import check_form, check_guide, freeze
 from colorize.frozen.precision import quality, with_precision
 from scripts.arguments import MISSING, arguments, paths, run, writable
 
@@ -22,6 +22,7 @@ def main() -> None:
     check_form(args.format)
     path = writable("out", str(args.out), [SUFFIXES[args.format]])
     colorizer = Colorizer.load(str(args.weights), device="cpu")
+    check_guide(colorizer)
     smaller = with_precision(colorizer, args.precision)
     photographs = (
         find_photos(paths("photographs", args.photographs), "photographs")

@@ -1,8 +1,9 @@
 """python -m scripts.release weights=outputs/RUN/model.safetensors name=NAME command=... hardware=...
-                          licence=... [temperature=T] [saturation=S] [force=true]
+                          licence=... [temperature=T] [saturation=S] [vividness=V] [guide=C]
+                          [force=true]
 
 Put trained weights into the package in half precision. Their metadata gets the command that made them, the
-hardware and the licence; temperature and saturation are those that validation photographs asked for.
+hardware and the licence; temperature and the rest are those that validation photographs asked for.
 Released weights are replaced only with force=true.
 """
 
@@ -16,7 +17,7 @@ from scripts.arguments import MISSING, arguments, numbers, run
 def main() -> None:
     args = arguments(
         __doc__, weights=MISSING, name=MISSING, command=MISSING, hardware=MISSING, licence=MISSING,
-        temperature=0.38, saturation=1.0, force=False,
+        temperature=0.38, saturation=1.0, vividness=None, guide=0.0, force=False,
     )  # fmt: skip
     name = str(args.name)
     if not re.fullmatch(r"\w[\w.-]*", name):
@@ -28,6 +29,8 @@ def main() -> None:
     colorizer = Colorizer.load(args.weights, device="cpu")
     colorizer.training |= {"command": args.command, "hardware": args.hardware, "licence": args.licence}
     colorizer.temperature, colorizer.saturation = temperature, saturation
+    colorizer.vividness = None if args.vividness is None else float(args.vividness)
+    colorizer.guide = float(args.guide)
     colorizer.save(path, half=True)
     print(f"{path}: {path.stat().st_size / 2**20:.1f} MB")
 

@@ -20,7 +20,7 @@ CAPTION, GAP = 22, 4  # pixels
 
 def main() -> None:
     args = arguments(
-        __doc__, weights=["conv8"], data="data/sample/test", only=None, out="outputs/strips", sheet=None
+        __doc__, weights=["unet"], data="data/sample/test", only=None, out="outputs/strips", sheet=None
     )
     sheet = None if args.sheet is None else writable("sheet", str(args.sheet), (".png",))
     photos = find_photos(paths("data", args.data), "data")

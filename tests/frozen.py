@@ -19,7 +19,6 @@ from colorize.networks import make_network
 logging.getLogger("torch.__trace").propagate = False  # else pytest keeps every step of an export
 
 FORMS = ("onnx", "pt2")
-_SMALL: dict[str, dict[str, Any]] = {"unet": {"widths": [8, 8, 16], "down": [1, 1, 1]}}
 _folder = tempfile.TemporaryDirectory()
 
 
@@ -28,12 +27,13 @@ def network_colorizer(name: str) -> Colorizer:
     """One of chance that gives strong colours, with settings that are not the defaults."""
     torch.manual_seed(0)
     bins = Bins(srgb_centers(40.0))
-    network = make_network(name, len(bins), **_SMALL.get(name, {}))
+    network = make_network(name, len(bins))
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1]
     nn.init.normal_(last.weight, std=2 / last.in_channels**0.5)
     prior = torch.linspace(1, 2, len(bins))
     return Colorizer(
-        network, bins, name=name, temperature=0.5, image_size=40, saturation=1.25, prior=prior / prior.sum(),
+        network, bins, name=name, vividness=0.5, temperature=0.5, image_size=40,
+        saturation=1.25, prior=prior / prior.sum(),
         bins_info={"source": "srgb", "step": 40.0}, training={"root": "chance", "licence": "CC0"},
     )  # fmt: skip
 

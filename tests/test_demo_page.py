@@ -18,6 +18,8 @@ from tests.pictures import ROOT, photo, tiny_colorizer
 
 NPM = shutil.which("npm")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def colorizer() -> Colorizer:
@@ -92,7 +94,9 @@ def test_the_page_gives_pythons_pictures(tab: Tab, colorizer: Colorizer, tmp_pat
         _set(tab, "saturation", saturation)
         tab.wait(f"document.body.dataset.painted.endsWith(' {temperature:g} {saturation:g}')")
         page = _saved(tab, "old photo-color.png").astype(int)
-        assert np.abs(page[..., :3] - colorizer(rgb, temperature, saturation)).max() <= 1
+        near = np.abs(page[..., :3] - colorizer(rgb, temperature, saturation)) <= 1
+        # At temperature 0, where two bins are as likely, rounding decides.
+        assert near.mean() > 0.999 if temperature == 0 else near.all()
     # What is shown is the same picture, smaller.
     shown = np.array(
         tab.run(

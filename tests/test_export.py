@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from colorize import __version__, cli
+from colorize.colorizer import Colorizer
 from colorize.frozen import export
 from colorize.frozen.graph import Whole
 from colorize.frozen.precision import quality, with_precision
 from colorize.frozen.running import FrozenColorizer
 from colorize.frozen.sealing import read_sealed, seal
-from colorize.networks import NETWORKS
 from tests.frozen import FORMS, frozen_file, network_colorizer, program
 from tests.pictures import ROOT, photo, photo16
 
@@ -28,12 +28,9 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n == "conv8" else pytest.mark.slow) for n in NETWORKS]
-)
-def test_frozen_files_give_the_colorizers_pictures(name: str, form: str) -> None:
-    colorizer = network_colorizer(name)
-    frozen = FrozenColorizer.load(frozen_file(name, form))
+def test_frozen_files_give_the_colorizers_pictures(form: str) -> None:
+    colorizer = network_colorizer("conv8")
+    frozen = FrozenColorizer.load(frozen_file("conv8", form))
     # The working sizes of 80 x 101 and 64 x 100 are ties of rounding; 5 x 900 is squeezed.
     for h, w in ((61, 47), (80, 101), (64, 100), (5, 900), (1, 1), (207, 333)):
         rgb = photo(h, w)
@@ -153,6 +150,8 @@ def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
         export.freeze(colorizer, tmp_path / "x", "tflite")
     with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
         export.freeze(colorizer, tmp_path / "x.onnx", "onnx", "int4")
+    with pytest.raises(ValueError, match="guide 5; expected guide 0"):
+        export.freeze(Colorizer.load("unet", device="cpu"), tmp_path / "x.onnx")
     frozen = FrozenColorizer.load(frozen_file("conv8", "onnx"))
     for setting in ({"temperature": -1.0}, {"saturation": float("nan")}):
         with pytest.raises(ValueError, match=f"{next(iter(setting))} must be 0 or more and finite"):

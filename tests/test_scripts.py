@@ -81,13 +81,13 @@ def test_evaluate_prints_the_released_weights_beside_the_baselines() -> None:
     done = script("evaluate", "data=data/sample/val", "temperature=[0.38,1]", "saturation=[1,1.5]")
     assert done.returncode == 0, done.stderr
     for name in (
-        "conv8",
+        "unet",
         "gray",
         "mean colour",
         "original",
         "13 photographs",
-        "T = 0.38, S = 1",
-        "T = 1, S = 1.5",
+        "T=0.38 S=1 V=0.8",
+        "T=1 S=1.5 V=0.8",
     ):
         assert name in done.stdout
 

@@ -18,6 +18,7 @@ from PIL import Image
 from colorize.arrays import small as small_picture
 from colorize.colorizer import Colorizer
 from colorize.pipeline import Settings, color_files, cores
+from colorize.released import DEFAULT
 from colorize.targets import Job
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -54,7 +55,7 @@ class Rates:
 
 
 def measure(
-    photos: Iterable[Path], megapixels: float, count: int, weights: str = "conv8", threads: int | None = None
+    photos: Iterable[Path], megapixels: float, count: int, weights: str = DEFAULT, threads: int | None = None
 ) -> Rates:
     """Colour `count` JPEG files of `megapixels`, scaled up from `photos`, and time it and its parts."""
     threads = threads or cores()

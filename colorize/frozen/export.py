@@ -47,6 +47,7 @@ def freeze(
             by more than a level.
     """
     check_form(form)
+    check_guide(colorizer)
     smaller = with_precision(colorizer, precision)
     about = json.dumps({**about_file(colorizer), "precision": precision, "form": form})
     with images.replacing(path) as temporary:
@@ -72,6 +73,15 @@ def check_form(form: str) -> None:
     missing = [name for name in _NEEDS[form] if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(f"{form} needs {', '.join(missing)}; pip install 'colorize-lab[export]'")
+
+
+def check_guide(colorizer: Colorizer) -> None:
+    """Raise ValueError if the weights' ab follow edges, which the graph has no operations for."""
+    if colorizer.guide:
+        raise ValueError(
+            f"these weights ({colorizer.name}) are decoded with guide {colorizer.guide:g}; "
+            "expected guide 0, as of conv8: only such can be frozen"
+        )
 
 
 def largest_difference(frozen: FrozenColorizer, colorizer: Colorizer) -> int:

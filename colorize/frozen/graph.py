@@ -35,6 +35,10 @@ class Looking(nn.Module):
         super().__init__()
         self.network = colorizer.network
         self.size = colorizer.image_size
+        offset = colorizer.decoding_offset
+        self.register_buffer("offset", torch.zeros(1) if offset is None else offset.float().cpu())
+
+    offset: Tensor
 
     def forward(self, rgb: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b q i j"], Float[Tensor, "2"]]:
         """Logits of sRGB in [0, 1], and how many cells of their grid go to the picture's height and width.
@@ -53,7 +57,7 @@ class Looking(nn.Module):
         levels = _to_levels(_pillow_weights(h2, h, h / sides[0]) @ levels)
         y = _luminance(srgb_to_linear(levels.float() / 255))
         logits: Tensor = self.network.predict(116 * _root(y)[:, None] - 16)
-        return logits.float(), (sides / self.network.stride).float()
+        return logits.float() + self.offset[:, None, None], (sides / self.network.stride).float()
 
 
 class Painting(nn.Module):

@@ -10,7 +10,14 @@ import torch
 
 from colorize import images
 from colorize.colorizer import Array, Colorizer
-from colorize.frozen.export import LARGEST_DIFFERENCE, about_file, export_graph, test_picture, write_onnx
+from colorize.frozen.export import (
+    LARGEST_DIFFERENCE,
+    about_file,
+    check_guide,
+    export_graph,
+    test_picture,
+    write_onnx,
+)
 from colorize.frozen.graph import Looking, Painting
 from colorize.frozen.precision import with_precision
 
@@ -39,6 +46,7 @@ def export_page(colorizer: Colorizer, folder: Path) -> int:
     Raises:
         ValueError: if that is more than one.
     """
+    check_guide(colorizer)
     about = about_file(colorizer)
     colorizer = with_precision(colorizer, "float32")  # a copy, as it is exported
     picture = torch.rand(1, 3, 67, 93)

@@ -2,8 +2,10 @@
 
 from colorize.networks.base import Network
 from colorize.networks.conv8 import Conv8
+from colorize.networks.unet import UNet
+from colorize.networks.zhang16 import Zhang16
 
-NETWORKS: dict[str, type[Network]] = {"conv8": Conv8}
+NETWORKS: dict[str, type[Network]] = {"conv8": Conv8, "unet": UNet, "zhang16": Zhang16}
 
 
 def make_network(name: str, bins: int, **options: object) -> Network:
