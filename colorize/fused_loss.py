@@ -72,8 +72,8 @@ def _forward_kernel(
         there = (q < q_size)[:, None] & inside[None, :]
         tile = tl.load(z[None, :] + q[:, None] * z_q, mask=there, other=float("-inf")).to(tl.float32)
         higher = tl.maximum(largest, tl.max(tile, axis=0))
-        higher = tl.where(inside, higher, 0.0)  # or pixels beyond the end would be inf - inf
-        total = total * tl.exp(largest - higher) + tl.sum(tl.exp(tile - higher[None, :]), axis=0)
+        shift = tl.where(higher == float("-inf"), 0.0, higher)  # inf - inf is no number
+        total = total * tl.exp(largest - shift) + tl.sum(tl.exp(tile - shift[None, :]), axis=0)
         largest = higher
     expected = tl.zeros([BLOCK_P], tl.float32)  # logit of the target
     for k in tl.static_range(K):

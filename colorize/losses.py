@@ -56,6 +56,8 @@ class _SoftCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, index: Tensor, weight: Tensor, overwrite: bool) -> Tensor:
         wide = torch.promote_types(logits.dtype, torch.float32)
         weight = weight.to(wide)
+        if not (logits.is_contiguous() or logits.is_contiguous(memory_format=torch.channels_last)):
+            logits = logits.contiguous()  # a view with gaps or overlaps has no room for a gradient
         ctx.overwrite, ctx.kernels = overwrite, _kernels(logits)
         loss: Tensor
         if ctx.kernels:

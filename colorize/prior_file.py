@@ -60,11 +60,16 @@ def read_prior(path: str | os.PathLike[str]) -> CountedPrior:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["colorize"])
-            return CountedPrior(
+            counted = CountedPrior(
                 file.get_tensor("centers"), file.get_tensor("prior"), about["settings"], about["facts"]
             )
-    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"loss.prior: {path} is damaged or no file of a prior; {advice}") from error
+    shares = counted.prior
+    whole = shares.shape == counted.centers.shape[:1] and bool((shares >= 0).all())
+    if not (whole and abs(float(shares.sum()) - 1) < 1e-3):
+        raise ValueError(f"loss.prior: {path} holds no shares that add up to 1; {advice}")
+    return counted
 
 
 def read_prior_for(path: object, settings: Mapping[str, Any]) -> CountedPrior:

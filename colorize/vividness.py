@@ -35,4 +35,4 @@ def vivid_offset(
 
 def trained_lambda(training: Mapping[str, Any]) -> float:
     """The lambda of a training, from what a weights file says about it; 1, no rebalancing, if nothing."""
-    return float(training.get("settings", {}).get("loss", {}).get("lambda", 1.0))
+    return float(((training.get("settings") or {}).get("loss") or {}).get("lambda", 1.0))

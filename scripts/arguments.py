@@ -1,5 +1,6 @@
 """key=value arguments of the scripts, checked against their defaults."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ def arguments(usage: str | None, places: Sequence[str] = (), **defaults: Any) ->
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage)
         raise SystemExit(0)
+    given = sys.argv[1:]
+    if "data" in defaults:  # one setting here, called as train.py does or for short
+        given = [re.sub(r"^data\.root=", "data=", word) for word in given]
     try:
         settings = OmegaConf.create(defaults)
         OmegaConf.set_struct(settings, True)
-        bare = [word for word in sys.argv[1:] if "=" not in word]
-        words = [word for word in sys.argv[1:] if "=" in word]
+        bare = [word for word in given if "=" not in word]
+        words = [word for word in given if "=" in word]
         if places:
             settings = OmegaConf.merge(settings, dict(zip(places, bare, strict=False)))
             bare = bare[len(places) :]

@@ -1,39 +1,58 @@
-"""python -m scripts.evaluate data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
+"""python -m scripts.evaluate data.root=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
                            [saturation=[S,..]] [vividness=[V,..]] [guide=[C,..]]
-                           [prior=NAME|FILE]
+python -m scripts.evaluate outputs=FOLDER reference=FOLDER|LIST|SHARDS [weights=NAME|FILE]
+Both: [prior=NAME|FILE] [protocol=working|zhang16|val5k|resize|whole] [lpips=FILE|none] [resamples=1000]
+      [seed=0] [sheet=100] [out=outputs/evaluation]
 
-Metrics of weights over photographs (their middle squares at the weights' image size), beside gray, the
-training photographs' mean colour and the original; a row for each temperature, saturation, vividness and
-guide. What is not given is as the weights have it.
+Metrics of weights over photographs, a row for each temperature, saturation, vividness and guide (what is not
+given is as the weights have it); or of pictures that any tool made, NAME or NAME-color in `outputs` for each
+NAME in `reference`. Beside them gray, the mean colour, a random colour of the prior and the original. Each
+figure has a 95 % interval, by drawing photographs `resamples` times anew.
 
-AuC is the share of pixels within 0, 1 .. 150 ab units of the truth, averaged over those thresholds, all
-pixels pooled; rebalanced it weighs each pixel by 1 / max(prior, 1e-4) of its true colour, with the prior of
-the weights, or of the weights `prior`. PSNR and colourfulness are means over photographs.
+Prints a table; `out` gets results.json and report.html with the `sheet` photographs coloured worst and best.
+docs/evaluation.md says what protocols and figures are. Bins and prior are those of the weights, or of the
+weights `prior`.
 """
 
-import torch
+from pathlib import Path
 
 from colorize import Colorizer
-from colorize.data.decoding import BrokenFiles, decode_all
-from colorize.data.held import HeldPhotos
 from colorize.data.sources import find_photos
 from colorize.decoding import Decoding
-from colorize.evaluation import baselines, evaluate, network_colorers, print_table
-from scripts.arguments import MISSING, arguments, numbers, paths, run
+from colorize.evaluating import Judge, Settings, evaluate_photos, prepare
+from colorize.released import DEFAULT
+from scripts.arguments import arguments, numbers, paths, run
 
 
 def main() -> None:
-    args = arguments(__doc__, weights="unet", data=MISSING, temperature=[], saturation=[],
-                     vividness=[], guide=[], prior=None)  # fmt: skip
+    args = arguments(
+        __doc__, data=None, outputs=None, reference=None, weights=DEFAULT, temperature=[], saturation=[],
+        vividness=[], guide=[], prior=None, protocol=None, lpips=None, resamples=1000, seed=0, sheet=100,
+        out="outputs/evaluation",
+    )  # fmt: skip
     ts, ss, vs, gs = (numbers(k, args[k]) for k in ("temperature", "saturation", "vividness", "guide"))
-    found = find_photos(paths("data", args.data), "data")
+    if (args.data is None) == (args.outputs is None) or (args.outputs is None) != (args.reference is None):
+        raise ValueError("give either data.root=, to evaluate weights, or both outputs= and reference=")
+    by_files = args.outputs is not None
+    if by_files and (ts or ss or vs or gs):
+        raise ValueError("temperature, saturation, vividness and guide are of weights, not of outputs")
+    key, root = ("reference", args.reference) if by_files else ("data", args.data)
+    settings = Settings(
+        str(args.protocol or ("whole" if by_files else "working")),
+        args.lpips,
+        args.resamples,
+        args.seed,
+        args.sheet,
+    )
+    settings.check()
+    photos = find_photos(paths(key, root), key)
+    outputs = Path(str(args.outputs)) if by_files else None
+    out = prepare(Path(str(args.out)))
     colorizer = Colorizer.load(str(args.weights))
-    judge = colorizer if args.prior is None else Colorizer.load(str(args.prior))
-    if judge.prior is None:
-        raise ValueError(f"{args.prior or args.weights} holds no prior, which the rebalanced AuC needs")
-    held = HeldPhotos(decode_all(found, colorizer.image_size, BrokenFiles(0.01, len(found))))
-    squares = (
-        held.center_squares(which, colorizer.image_size) for which in torch.arange(len(held)).split(32)
+    judge = (
+        Judge.of(str(args.weights), colorizer)
+        if args.prior is None
+        else Judge.of(str(args.prior), Colorizer.load(str(args.prior)))
     )
     decodings = {
         f"T={t:g} S={s:g}" + ("" if v is None else f" V={v:g}") + (f" G={g:g}" if g else ""): Decoding(
@@ -44,12 +63,9 @@ def main() -> None:
         for v in vs or [colorizer.vividness]
         for g in gs or [colorizer.guide]
     }
-    colorers = [
-        network_colorers(colorizer.network, colorizer.bins, decodings),
-        baselines(judge.bins, judge.prior),
-    ]
-    title = f"{args.weights} on {len(held)} photographs of {args.data}"
-    print_table(evaluate(colorers, squares, judge.bins, judge.prior), title)
+    what = f"outputs in {args.outputs}" if by_files else str(args.weights)
+    title = f"{what} on {len(photos)} photographs of {root}"
+    evaluate_photos(title, str(args.weights), colorizer, judge, decodings, photos, outputs, settings, out)
 
 
 if __name__ == "__main__":

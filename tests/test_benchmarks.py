@@ -1,13 +1,15 @@
 """That the benchmark compares ways which do the same, and how it measures; not how fast anything is."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
-from colorize.benchmarks import limits, maths
+from colorize.benchmarks import coloring, limits, maths
 from colorize.benchmarks.growth import growth
 from colorize.benchmarks.report import timing_report
+from colorize.benchmarks.supply import supply
 from colorize.benchmarks.timing import Timing, Way, measure, peak_memory
 from colorize.bins import Bins, zhang313_centers
 from colorize.color import rgb_to_lab
@@ -65,6 +67,22 @@ def test_limits_and_growth_are_numbers_of_this_machine() -> None:
     rows = growth(CPU, runs=2, steps=(20, 10), sides=(4,), batches=(2, 3), middle=(10, 4, 2))
     assert [row[:3] for row in rows] == [(77, 4, 2), (261, 4, 2), (261, 4, 3)]
     assert all(row[3] > 0 and row[4] > 0 for row in rows)
+
+
+def test_windows_from_memory_and_from_files_are_timed(sample: Path) -> None:
+    ours, theirs = supply(str(sample / "test"), batch=4, side=8, image_size=16, runs=2, device=CPU)
+    assert ours.way == "ours, held in memory"
+    assert ours.median > 0
+    assert theirs.median > 0
+
+
+def test_colouring_is_measured_in_parts(sample: Path) -> None:
+    photos = sorted((sample / "test").glob("*.jpg"))[:2]
+    rates = coloring.measure(photos, megapixels=0.01, count=3, threads=2)
+    assert rates.photographs == 3
+    assert min(rates.decoding, rates.network, rates.encoding, rates.coloring, rates.start) > 0
+    assert rates.command > rates.coloring
+    assert rates.share == pytest.approx((rates.decoding + rates.network + rates.encoding) / rates.coloring)
 
 
 def test_a_report_is_a_markdown_table_too() -> None:

@@ -118,7 +118,7 @@ def test_second_run_skips_and_one_job_gives_the_same(
 ) -> None:
     good = [str(album.folder / name) for name in sorted(album.names)]
     assert main([*good, "--weights", "nope"]) == 2  # though nothing is left to colour
-    assert "error: unknown weights 'nope'; choose from conv8, or" in capfd.readouterr().err
+    assert "error: unknown weights 'nope'; choose from conv8, unet, or" in capfd.readouterr().err
     assert main(good) == 0
     out, err = capfd.readouterr()
     assert out == ""

@@ -78,6 +78,20 @@ def test_fused_kernels_equal_the_float64_form(
     )
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_view_with_gaps_is_left_as_it_is(overwrite: bool) -> None:
+    whole = torch.randn(2, 9, 5, 6)
+    kept = whole.clone()
+    index, weight = sparse_target(2, 9, 3, 4, 4)
+    gradients = []
+    for logits in (whole[:, :, :4, 1:5], whole[:, :, :4, 1:5].clone()):
+        logits = logits.detach().requires_grad_()
+        loss = soft_cross_entropy(logits, index, weight.float(), overwrite).sum()
+        gradients.extend(torch.autograd.grad(loss, logits))
+    torch.testing.assert_close(gradients[0], gradients[1])
+    torch.testing.assert_close(whole, kept, rtol=0, atol=0)
+
+
 def test_equals_torch_with_hard_targets() -> None:
     logits = torch.randn(2, 11, 6, 6)
     target = torch.randint(0, 11, (2, 6, 6))

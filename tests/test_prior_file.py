@@ -11,7 +11,7 @@ from PIL import Image
 
 from colorize import Colorizer
 from colorize.configuration import compose_config
-from colorize.prior_file import read_prior
+from colorize.prior_file import CountedPrior, read_prior
 from colorize.training import _check
 from scripts import arguments
 from tests.test_training import ROOT, run
@@ -97,3 +97,11 @@ def test_wrong_arguments_are_one_line(
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.2], [1.5, -0.5], [float("nan"), 1.0]])
+def test_a_file_whose_shares_are_none_is_refused(tmp_path: Path, shares: list[float]) -> None:
+    file = tmp_path / "wrong.safetensors"
+    CountedPrior(torch.tensor([[0.0, 0.0], [10.0, 0.0]]), torch.tensor(shares), {}, {}).write(file)
+    with pytest.raises(ValueError, match="holds no shares that add up to 1"):
+        read_prior(file)

@@ -77,8 +77,9 @@ def test_download_lays_out_ot8(site: tuple[Path, str], tmp_path: Path) -> None:
         assert {p.name for p in tmp_path.iterdir()} == {"site", "ot8"}, "something was left behind"
 
 
-def test_evaluate_prints_the_released_weights_beside_the_baselines() -> None:
-    done = script("evaluate", "data=data/sample/val", "temperature=[0.38,1]", "saturation=[1,1.5]")
+def test_evaluate_prints_the_released_weights_beside_the_baselines(tmp_path: Path) -> None:
+    words = ["data=data/sample/val", "temperature=[0.38,1]", "saturation=[1,1.5]", f"out={tmp_path}"]
+    done = script("evaluate", *words)
     assert done.returncode == 0, done.stderr
     for name in (
         "unet",

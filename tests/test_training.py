@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from colorize import Colorizer
 from colorize.data.sources import find_photos
+from colorize.evaluation import BASELINES
 from colorize.trainer import fastest_precision
 from colorize.training import bins_and_prior
 from tests.runs import ROOT, run
@@ -41,7 +42,7 @@ def test_a_run_leaves_what_the_design_promises(finished: Path) -> None:
         assert grid.size == (5 * 34, 8 * 34)
     report = json.loads((finished / "results.json").read_text())
     assert set(report["results"]) == {"val", "test"}
-    assert set(report["results"]["test"]) == {"network", "gray", "mean colour", "original"}
+    assert set(report["results"]["test"]) == {"network", *BASELINES}
     assert report["training"]["photographs"] == 56
     assert len(find_photos(str(finished / "val.txt"))) == 13
 

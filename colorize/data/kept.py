@@ -69,7 +69,7 @@ def key(photos: Sequence[Photo], image_size: int | None = None) -> str:
     content = hashlib.blake2b(f"{FORMAT} {image_size}\n".encode(), digest_size=DIGEST_SIZE)
     for photo in photos:
         about = (photo.name, photo.size, photo.offset, modified[photo.path])
-        content.update("\0".join(map(str, about)).encode() + b"\n")
+        content.update("\0".join(map(str, about)).encode(errors="surrogateescape") + b"\n")
     return content.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """conv8, the seed network: eight 3x3 convolutions without padding."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -39,7 +40,7 @@ class Conv8(Network):
         activation: str = "relu",
         dropout: float = 0.0,
         batch_norm: bool = True,
-        dilations: Sequence[int] = (1,) * LAYERS,
+        dilations: Sequence[Any] = (1,) * LAYERS,  # integers, which is checked
         channel_multiple: int = 1,
         stride: int = 1,
     ) -> None:
