@@ -186,9 +186,10 @@ def _load(options: argparse.Namespace) -> "Predictor":
 
             if options.device not in ("auto", "cpu"):
                 raise _WrongOption(f"argument --device: {options.weights} runs on the processor")
+            frozen = FrozenColorizer.load(options.weights)
             if options.vividness is not None:
-                raise _WrongOption("argument --vividness: frozen files keep that of their weights")
-            return FrozenColorizer.load(options.weights)
+                frozen.vividness = options.vividness
+            return frozen
         from colorize.colorizer import Colorizer  # while the first pictures are read: torch takes its time
 
         colorizer = Colorizer.load(options.weights, options.device)

@@ -92,11 +92,6 @@ class Colorizer:
         self._offset = None if value is None else self.offset(value)
         self._vividness = value
 
-    @property
-    def decoding_offset(self) -> Float[Tensor, " q"] | None:
-        """What the weights' own vividness adds to the logits."""
-        return self._offset
-
     def offset(self, vividness: float) -> Float[Tensor, " q"]:
         """What `vividness` adds to the logits.
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from colorize import Colorizer
 from colorize.frozen.export import check_form
 from colorize.frozen.page import export_page, server
+from colorize.released import DEFAULT
 from scripts.arguments import arguments, run
 
 DEMO = Path(__file__).resolve().parent.parent / "demo"
 
 
 def main() -> None:
-    args = arguments(__doc__, weights="conv8", port=8000)
+    args = arguments(__doc__, weights=DEFAULT, port=8000)
     check_form("onnx")
     if not (DEMO / "node_modules/onnxruntime-web").is_dir():
         raise ValueError("demo/node_modules lacks onnxruntime-web; make demo-page fetches it with npm")

@@ -9,20 +9,20 @@ one 8-bit level. Of smaller precisions the loss of quality is measured on the ph
 from colorize import Colorizer, images
 from colorize.data.sources import find_photos
 from colorize.frozen import SUFFIXES
-from colorize.frozen.export import check_form, check_guide, freeze
+from colorize.frozen.export import check_form, freeze
 from colorize.frozen.precision import quality, with_precision
+from colorize.released import DEFAULT
 from scripts.arguments import MISSING, arguments, paths, run, writable
 
 
 def main() -> None:
     args = arguments(
-        __doc__, weights="conv8", format="onnx", out=MISSING, precision="float32",
+        __doc__, weights=DEFAULT, format="onnx", out=MISSING, precision="float32",
         photographs="data/sample/test",
     )  # fmt: skip
     check_form(args.format)
     path = writable("out", str(args.out), [SUFFIXES[args.format]])
     colorizer = Colorizer.load(str(args.weights), device="cpu")
-    check_guide(colorizer)
     smaller = with_precision(colorizer, args.precision)
     photographs = (
         find_photos(paths("photographs", args.photographs), "photographs")

@@ -47,7 +47,6 @@ def freeze(
             by more than a level.
     """
     check_form(form)
-    check_guide(colorizer)
     smaller = with_precision(colorizer, precision)
     about = json.dumps({**about_file(colorizer), "precision": precision, "form": form})
     with images.replacing(path) as temporary:
@@ -73,15 +72,6 @@ def check_form(form: str) -> None:
     missing = [name for name in _NEEDS[form] if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(f"{form} needs {', '.join(missing)}; pip install 'colorize-lab[export]'")
-
-
-def check_guide(colorizer: Colorizer) -> None:
-    """Raise ValueError if the weights' ab follow edges, which the graph has no operations for."""
-    if colorizer.guide:
-        raise ValueError(
-            f"these weights ({colorizer.name}) are decoded with guide {colorizer.guide:g}; "
-            "expected guide 0, as of conv8: only such can be frozen"
-        )
 
 
 def largest_difference(frozen: FrozenColorizer, colorizer: Colorizer) -> int:
@@ -112,8 +102,8 @@ def test_picture(h: int, w: int) -> Array:
 
 def export_whole(colorizer: Colorizer, gather: bool = True) -> ExportedProgram:
     """The whole graph, for any batch, height and width."""
-    examples = (torch.rand(2, 3, 67, 93), torch.tensor(0.38), torch.tensor(1.0))
-    return export_graph(Whole(colorizer, gather), examples, ((0, 2, 3), (), ()))
+    examples = (torch.rand(2, 3, 67, 93), *map(torch.tensor, (0.38, 1.0, 1.0)))
+    return export_graph(Whole(colorizer, gather), examples, ((0, 2, 3), (), (), ()))
 
 
 def export_graph(

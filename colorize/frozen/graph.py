@@ -12,14 +12,10 @@ from torch import Tensor, nn
 from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
 from colorize.color import linear_to_srgb, srgb_to_linear
 from colorize.colorizer import Colorizer
-from colorize.images.pixels import MAX_ASPECT
-
-Size = int | torch.SymInt
-"""Known, or known only when the graph runs."""
+from colorize.frozen.resizing import cubic_weights, resize
+from colorize.guided import guided_upsample
 
 SHARES = (1 / 500, -1 / 200)  # of a* and b*, what they add to the cube roots of X/Xn and Z/Zn
-
-_PILLOW_BITS = 22  # behind the point of its weights; float64 holds their sums exactly
 _STEPS = 2**18  # of the tables: half of one is at most 2 of 65,535 levels
 _COLDEST = 1e-30  # temperatures below it are the limit itself: all but the likeliest bin underflow to 0
 
@@ -35,29 +31,18 @@ class Looking(nn.Module):
         super().__init__()
         self.network = colorizer.network
         self.size = colorizer.image_size
-        offset = colorizer.decoding_offset
-        self.register_buffer("offset", torch.zeros(1) if offset is None else offset.float().cpu())
+        self.stride = colorizer.stride
 
-    offset: Tensor
-
-    def forward(self, rgb: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b q i j"], Float[Tensor, "2"]]:
-        """Logits of sRGB in [0, 1], and how many cells of their grid go to the picture's height and width.
-
-        Cells are no whole numbers where the grid reaches beyond the picture. The picture is resized as
-        `images.resize` does it, rounded to 8 bits after each axis.
+    def forward(
+        self, rgb: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b q i j"], Float[Tensor, "2"], Float[Tensor, "b 1 h2 w2"]]:
+        """For sRGB in [0, 1] the logits; how many cells of the ab that will come of them go to the picture's
+        height and width, no whole numbers where they reach beyond it; L* as the network saw it.
         """
-        h, w = rgb.shape[-2:]
-        sides = small_sides(h, w, self.size)
-        h2, w2 = (side.item() for side in sides.long())
-        for side in (h2, w2):
-            torch._check(side >= self.size)
-            torch._check(side <= self.size * MAX_ASPECT)
-        levels = (rgb * 255).round().double()
-        levels = _to_levels(levels @ _pillow_weights(w2, w, w / sides[1]).T)
-        levels = _to_levels(_pillow_weights(h2, h, h / sides[0]) @ levels)
-        y = _luminance(srgb_to_linear(levels.float() / 255))
-        logits: Tensor = self.network.predict(116 * _root(y)[:, None] - 16)
-        return logits.float() + self.offset[:, None, None], (sides / self.network.stride).float()
+        levels, sides = resize(rgb, self.size)
+        lightness = 116 * _root(_luminance(srgb_to_linear(levels / 255)))[:, None] - 16
+        logits: Tensor = self.network.predict(lightness)
+        return logits.float(), (sides / self.stride).float(), lightness
 
 
 class Painting(nn.Module):
@@ -75,10 +60,18 @@ class Painting(nn.Module):
         parts = torch.tensor(SHARES, dtype=torch.float64).diag()
         self.register_buffer("parts", (parts @ colorizer.bins.centers.double().cpu().T).float())
         white = torch.tensor(WHITE_XYZ, dtype=torch.float64)[:, None]
+        # What vividness adds to the logits: a part that it multiplies, and one that it does not.
+        fixed, full = (torch.zeros(1),) * 2
+        if colorizer.prior is not None:
+            fixed, full = colorizer.offset(0.0), colorizer.offset(1.0)
+        self.register_buffer("vivid", torch.stack((full - fixed, fixed)).float().cpu())
+        self.guide = colorizer.guide if colorizer.network.stride > 1 else 0.0
+        self.stride = colorizer.network.stride
         to_scaled = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64) / white
         self.register_buffer("rgb_from_scaled", torch.linalg.inv(to_scaled).float())
 
     parts: Tensor
+    vivid: Tensor
     rgb_from_scaled: Tensor
 
     def forward(
@@ -86,42 +79,56 @@ class Painting(nn.Module):
         rgb: Float[Tensor, "b 3 h w"],
         logits: Float[Tensor, "b q i j"],
         cells: Float[Tensor, "2"],
+        lightness: Float[Tensor, "b 1 h2 w2"],
         top: Int[Tensor, ""],
         height: Int[Tensor, ""],
         temperature: Float[Tensor, ""],
         saturation: Float[Tensor, ""],
+        vividness: Float[Tensor, ""],
     ) -> Float[Tensor, "b 3 h w"]:
         """The picture with its own lightness, coloured.
 
         Args:
             rgb: sRGB in [0, 1].
             logits: of the whole picture.
-            cells: as `Looking` gives them.
+            cells, lightness: as `Looking` gives them.
             top: the strip's first row in the picture.
             height: of the whole picture.
             temperature: of the annealed mean; 0 is the mode.
             saturation: factor on ab.
+            vividness: how much rare colours count; below 0 as the network was trained. Without a prior in the
+                weights it changes nothing.
         """
-        shares = self.shares(logits, temperature, saturation)
+        shares = self.shares(logits, lightness, temperature, saturation, vividness)
         return self.paint(rgb, shares, cells, top, height)
 
     def shares(
-        self, logits: Float[Tensor, "b q i j"], temperature: Float[Tensor, ""], saturation: Float[Tensor, ""]
-    ) -> Float[Tensor, "2 b i j"]:
+        self,
+        logits: Float[Tensor, "b q i j"],
+        lightness: Float[Tensor, "b 1 h2 w2"],
+        temperature: Float[Tensor, ""],
+        saturation: Float[Tensor, ""],
+        vividness: Float[Tensor, ""],
+    ) -> Float[Tensor, "b 2 i2 j2"]:
         """The annealed mean, as what it adds to the cube roots of X/Xn and Z/Zn."""
+        offset = torch.where(vividness < 0, 0.0, vividness * self.vivid[0] + self.vivid[1])
+        logits = logits + offset[:, None, None]
         likely = torch.exp((logits - logits.amax(dim=1, keepdim=True)) / temperature.clamp(min=_COLDEST))
-        return torch.einsum("cq,bqij->cbij", self.parts * saturation, likely) / likely.sum(dim=1)
+        mean = torch.einsum("cq,bqij->bcij", self.parts * saturation, likely)
+        mean = mean / likely.sum(dim=1, keepdim=True)
+        return guided_upsample(mean, lightness, self.stride, self.guide) if self.guide else mean
 
     def paint(
         self,
         rgb: Float[Tensor, "b 3 h w"],
-        coarse: Float[Tensor, "2 b i j"],
+        shares: Float[Tensor, "b 2 i j"],
         cells: Float[Tensor, "2"],
         top: Int[Tensor, ""],
         height: Int[Tensor, ""],
     ) -> Float[Tensor, "b 3 h w"]:
         """The picture with colours that `shares` gave."""
         b, _, h, w = rgb.shape
+        coarse = shares.movedim(1, 0)
         rows = cubic_weights(h, coarse.shape[2], cells[0].double() / height, top).float()
         columns = cubic_weights(w, coarse.shape[3], cells[1].double() / w).float()
         parts = (rows @ (coarse @ columns.T)).reshape(2, b * h * w)
@@ -174,43 +181,14 @@ class Whole(nn.Module):
         rgb: Float[Tensor, "b 3 h w"],
         temperature: Float[Tensor, ""],
         saturation: Float[Tensor, ""],
+        vividness: Float[Tensor, ""],
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 2 i j"]]:
         """sRGB in [0, 1] with the lightness of `rgb`, grey or with colours; and the coarse ab."""
         top, height = (torch.scalar_tensor(rows, dtype=torch.int64) for rows in (0, rgb.shape[2]))
-        logits, cells = self.looking(rgb)
-        shares = self.painting.shares(logits, temperature, saturation)
-        ab = (shares / torch.tensor(SHARES)[:, None, None, None]).movedim(0, 1)
+        logits, cells, lightness = self.looking(rgb)
+        shares = self.painting.shares(logits, lightness, temperature, saturation, vividness)
+        ab = shares / torch.tensor(SHARES)[:, None, None]
         return self.painting.paint(rgb, shares, cells, top, height), ab
-
-
-def small_sides(h: Size, w: Size, size: int) -> Float[Tensor, "2"]:
-    """Height and width at which the network sees a picture, as whole numbers: those of `images.resize`."""
-    # In float64, as Python computes: at a tie the last bit decides.
-    sides = torch.stack([torch.scalar_tensor(side, dtype=torch.float64) for side in (h, w)])
-    return (sides * (size / sides.amin(dim=0))).round().clamp(max=size * MAX_ASPECT)
-
-
-def cubic_weights(
-    n: Size, size: Size, step: Float[Tensor, ""], top: Int[Tensor, ""] | int = 0
-) -> Float[Tensor, "n size"]:
-    """`upsampling.cubic_weights` for sizes that are known only when the graph runs."""
-    center = (torch.arange(n, dtype=torch.float64) + top + 0.5) * step - 0.5
-    distance = (center[:, None] - torch.arange(size)).abs() / step.clamp(min=1.0)
-    near = (1.5 * distance - 2.5) * distance * distance + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
-    return weights / weights.sum(dim=1, keepdim=True)
-
-
-def _pillow_weights(n: Size, size: Size, step: Float[Tensor, ""]) -> Float[Tensor, "n size"]:
-    """Whole numbers, as Pillow has them: one rounding of a pixel more or less shows in the colours."""
-    weights: Tensor = cubic_weights(n, size, step) * 2**_PILLOW_BITS
-    return weights.round()
-
-
-def _to_levels(sums: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    levels: Tensor = sums / 2**_PILLOW_BITS + 0.5
-    return levels.floor().clamp(0, 255)
 
 
 def _luminance(linear: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:

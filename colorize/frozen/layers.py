@@ -115,7 +115,7 @@ def _of_onnx(path: str | os.PathLike[str]) -> Contents:
     )
     side = int(frozen.about["image_size"])
     picture = np.full((1, 3, side, side), 0.5, np.float32)
-    feed = dict(zip(INPUTS, (picture, np.float32(1), np.float32(1)), strict=True))
+    feed = dict(zip(INPUTS, (picture, np.float32(1), np.float32(1), np.float32(1)), strict=True))
     wanted = {i.name for i in session.get_inputs()}
     outputs = session.run(None, {k: np.asarray(v) for k, v in feed.items() if k in wanted})
     layers = []
@@ -166,7 +166,7 @@ def _of_program(path: str | os.PathLike[str]) -> Contents:
 
     side = int(frozen.about["image_size"])
     with torch.inference_mode():
-        Noting(module).run(torch.full((1, 3, side, side), 0.5), torch.tensor(1.0), torch.tensor(1.0))
+        Noting(module).run(torch.full((1, 3, side, side), 0.5), *(torch.tensor(1.0),) * 3)
     return Contents(frozen.about, layers)
 
 

@@ -10,10 +10,10 @@ import torch
 
 from colorize import images
 from colorize.colorizer import Array, Colorizer
+from colorize.frozen import AS_TRAINED
 from colorize.frozen.export import (
     LARGEST_DIFFERENCE,
     about_file,
-    check_guide,
     export_graph,
     test_picture,
     write_onnx,
@@ -21,8 +21,8 @@ from colorize.frozen.export import (
 from colorize.frozen.graph import Looking, Painting
 from colorize.frozen.precision import with_precision
 
-LOOKING_OUTPUTS = ("logits", "cells")
-PAINTING_INPUTS = ("rgb", "logits", "cells", "top", "height", "temperature", "saturation")
+LOOKING_OUTPUTS = ("logits", "cells", "lightness")
+PAINTING_INPUTS = ("rgb", "logits", "cells", "lightness", "top", "height", "temperature", "saturation", "vividness")
 
 _HEADERS = {
     # Pages so isolated may use several threads.
@@ -46,14 +46,13 @@ def export_page(colorizer: Colorizer, folder: Path) -> int:
     Raises:
         ValueError: if that is more than one.
     """
-    check_guide(colorizer)
     about = about_file(colorizer)
     colorizer = with_precision(colorizer, "float32")  # a copy, as it is exported
     picture = torch.rand(1, 3, 67, 93)
     looking, painting = Looking(colorizer), Painting(colorizer)
     with torch.inference_mode():
-        logits, cells = looking.eval()(picture)
-    scalars = (torch.tensor(0), torch.tensor(67), torch.tensor(0.38), torch.tensor(1.0))
+        seen = looking.eval()(picture)
+    scalars = map(torch.tensor, (0, 67, 0.38, 1.0, 1.0))
     folder.mkdir(parents=True, exist_ok=True)
     names = ("looking.onnx", "painting.onnx", "about.json")
     with (
@@ -63,8 +62,8 @@ def export_page(colorizer: Colorizer, folder: Path) -> int:
     ):
         program = export_graph(looking, (picture,), ((2, 3),))
         write_onnx(program, json.dumps(about), first, ("rgb",), LOOKING_OUTPUTS)
-        inputs = (picture, logits.clone(), cells.clone(), *scalars)
-        program = export_graph(painting, inputs, ((2, 3), (2, 3), (), (), (), (), ()))
+        inputs = (picture, *(tensor.clone() for tensor in seen), *scalars)
+        program = export_graph(painting, inputs, ((2, 3), (2, 3), (), (2, 3), (), (), (), (), ()))
         write_onnx(program, json.dumps(about), second, PAINTING_INPUTS, ("colored",))
         third.write_text(json.dumps(about), encoding="utf-8")
         rgb = test_picture(120, 81)
@@ -85,11 +84,12 @@ def _run_halves(looking: Path, painting: Path, rgb: Array, about: dict[str, floa
         for path in (looking, painting)
     ]
     planes = rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255
-    logits, cells = sessions[0].run(None, {"rgb": planes})
+    seen = sessions[0].run(None, {"rgb": planes})
+    vividness = AS_TRAINED if about["vividness"] is None else about["vividness"]
+    settings = (np.float32(about["temperature"]), np.float32(about["saturation"]), np.float32(vividness))
     strips = []
     for rows in (slice(0, 64), slice(64, None)):
-        settings = (np.float32(about["temperature"]), np.float32(about["saturation"]))
-        values = (planes[:, :, rows], logits, cells, np.int64(rows.start), np.int64(len(rgb)), *settings)
+        values = (planes[:, :, rows], *seen, np.int64(rows.start), np.int64(len(rgb)), *settings)
         feed = {name: np.asarray(value) for name, value in zip(PAINTING_INPUTS, values, strict=True)}
         strips.append(sessions[1].run(None, feed)[0])
     colored: Array = np.rint(np.concatenate(strips, axis=2)[0].transpose(1, 2, 0) * 255).astype(np.uint8)

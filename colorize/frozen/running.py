@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +12,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from colorize import arrays
-from colorize.frozen import ABOUT, FORMAT, INPUTS, OUTPUTS, SUFFIXES
+from colorize.frozen import ABOUT, AS_TRAINED, FORMAT, INPUTS, OUTPUTS, SUFFIXES
 from colorize.frozen.sealing import damaged, read_bytes, read_sealed
 from colorize.pipeline import cores
 
@@ -30,9 +31,9 @@ class Engine(Protocol):
         """For each of the calls that come at the same time."""
 
     def run(
-        self, rgb: Float32[Array, "b 3 h w"], temperature: float, saturation: float, output: str
+        self, rgb: Float32[Array, "b 3 h w"], scalars: Sequence[float], output: str
     ) -> Float32[Array, "b c i j"]:
-        """One of `OUTPUTS` for sRGB in [0, 1]."""
+        """One of `OUTPUTS` for sRGB in [0, 1] and the other `INPUTS`."""
 
 
 class FrozenColorizer:
@@ -54,6 +55,7 @@ class FrozenColorizer:
         self.temperature = float(about["temperature"])
         self.saturation = float(about["saturation"])
         self.image_size: int = about["image_size"]
+        self.vividness = about["vividness"]
         self.stride: int = about["stride"]
 
     @classmethod
@@ -77,6 +79,23 @@ class FrozenColorizer:
         raise ValueError(
             f"{os.fspath(path)}: is of format {about['format']}, expected {FORMAT}; freeze it anew"
         )
+
+    @property
+    def vividness(self) -> float | None:
+        """How much rare colours count; None is as trained.
+
+        Raises:
+            ValueError: when it is set, if it is negative or not finite, or the weights held no prior.
+        """
+        return self._vividness
+
+    @vividness.setter
+    def vividness(self, value: float | None) -> None:
+        if value is not None:
+            _check_factor("vividness", value)
+            if self.about["prior"] is None:
+                raise ValueError("these frozen weights hold no prior, which vividness needs")
+        self._vividness = value
 
     def use_threads(self, threads: int) -> None:
         """Compute with that many threads in each thread that calls `small_ab`."""
@@ -124,13 +143,13 @@ class FrozenColorizer:
         return levels
 
     def _run(self, rgb: Array, temperature: float | None, saturation: float | None, output: str) -> Array:
-        settings: dict[str, float] = {}
-        for name, value in (("temperature", temperature), ("saturation", saturation)):
-            settings[name] = float(getattr(self, name) if value is None else value)
-            if not (math.isfinite(settings[name]) and settings[name] >= 0):
-                raise ValueError(f"{name} must be 0 or more and finite, got {value}")
+        temperature = self.temperature if temperature is None else temperature
+        saturation = self.saturation if saturation is None else saturation
+        _check_factor("temperature", temperature)
+        _check_factor("saturation", saturation)
+        vividness = AS_TRAINED if self.vividness is None else self.vividness
         planes = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-        return self.engine.run(planes, settings["temperature"], settings["saturation"], output)
+        return self.engine.run(planes, (temperature, saturation, vividness), output)
 
 
 class Onnx:
@@ -155,12 +174,10 @@ class Onnx:
             self.threads = threads
             self.session = self._start()
 
-    def run(self, rgb: Array, temperature: float, saturation: float, output: str) -> Array:
-        scalars = (np.array(value, np.float32) for value in (temperature, saturation))
+    def run(self, rgb: Array, scalars: Sequence[float], output: str) -> Array:
+        values = (rgb, *(np.array(value, np.float32) for value in scalars))
         try:
-            (result,) = self.session.run(
-                [output], dict(zip(INPUTS, (rgb, *scalars), strict=True)), self.asked
-            )
+            (result,) = self.session.run([output], dict(zip(INPUTS, values, strict=True)), self.asked)
         except self.library.capi.onnxruntime_pybind11_state.RuntimeException as error:
             raise MemoryError(str(error)) from error  # the graph takes every picture that memory holds
         return np.asarray(result)
@@ -204,14 +221,18 @@ class Pt2:
     def use_threads(self, threads: int) -> None:
         self.threads = threads
 
-    def run(self, rgb: Array, temperature: float, saturation: float, output: str) -> Array:
+    def run(self, rgb: Array, scalars: Sequence[float], output: str) -> Array:
         torch = self.library
         if self.threads is not None:
             torch.set_num_threads(self.threads)  # of the calling thread
-        scalars = (torch.tensor(value, dtype=torch.float32) for value in (temperature, saturation))
         with torch.inference_mode():
-            results = self.module(torch.from_numpy(rgb), *scalars)
+            results = self.module(torch.from_numpy(rgb), *(torch.tensor(float(value)) for value in scalars))
         return np.asarray(results[OUTPUTS.index(output)].numpy())
+
+
+def _check_factor(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be 0 or more and finite, got {value}")
 
 
 def _missing(path: PathLike, library: str, extra: str) -> str:
