@@ -22,20 +22,31 @@ FORMS = ("onnx", "pt2")
 _folder = tempfile.TemporaryDirectory()
 
 
+NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # their own options, and others of the colorizer
+    "conv8": ({}, {"vividness": 0.5, "saturation": 1.25}),
+    "unet": (
+        {"widths": (8, 12, 16), "down": (1, 1, 2), "up": (1, 1)},
+        {"vividness": 0.8, "guide": 6.0},
+    ),
+    "zhang16": ({"width": 4}, {"prior": None}),
+}
+
+
 @functools.cache
 def network_colorizer(name: str) -> Colorizer:
     """One of chance that gives strong colours, with settings that are not the defaults."""
     torch.manual_seed(0)
     bins = Bins(srgb_centers(40.0))
-    network = make_network(name, len(bins))
+    options, settings = NETWORKS[name]
+    network = make_network(name, len(bins), **options)
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1]
     nn.init.normal_(last.weight, std=2 / last.in_channels**0.5)
     prior = torch.linspace(1, 2, len(bins))
-    return Colorizer(
-        network, bins, name=name, vividness=0.5, temperature=0.5, image_size=40,
-        saturation=1.25, prior=prior / prior.sum(),
-        bins_info={"source": "srgb", "step": 40.0}, training={"root": "chance", "licence": "CC0"},
-    )  # fmt: skip
+    common = {
+        "name": name, "temperature": 0.5, "image_size": 40, "prior": prior / prior.sum(),
+        "bins_info": {"source": "srgb", "step": 40.0}, "training": {"root": "chance", "licence": "CC0"},
+    }  # fmt: skip
+    return Colorizer(network, bins, **{**common, **settings})
 
 
 @functools.cache

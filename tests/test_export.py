@@ -13,13 +13,12 @@ import torch
 from PIL import Image
 
 from colorize import __version__, cli
-from colorize.colorizer import Colorizer
 from colorize.frozen import export
 from colorize.frozen.graph import Whole
 from colorize.frozen.precision import quality, with_precision
 from colorize.frozen.running import FrozenColorizer
 from colorize.frozen.sealing import read_sealed, seal
-from tests.frozen import FORMS, frozen_file, network_colorizer, program
+from tests.frozen import FORMS, NETWORKS, frozen_file, network_colorizer, program
 from tests.pictures import ROOT, photo, photo16
 
 
@@ -28,11 +27,13 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_frozen_files_give_the_colorizers_pictures(form: str) -> None:
-    colorizer = network_colorizer("conv8")
-    frozen = FrozenColorizer.load(frozen_file("conv8", form))
-    # The working sizes of 80 x 101 and 64 x 100 are ties of rounding; 5 x 900 is squeezed.
-    for h, w in ((61, 47), (80, 101), (64, 100), (5, 900), (1, 1), (207, 333)):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_frozen_files_give_the_colorizers_pictures(network: str, form: str) -> None:
+    colorizer = network_colorizer(network)
+    frozen = FrozenColorizer.load(frozen_file(network, form))
+    # The working sizes of 80 x 101 and 64 x 100 are ties of rounding; 5 x 900 is squeezed, of
+    # 727 x 501 means of 2 x 2 are taken first.
+    for h, w in ((61, 47), (80, 101), (64, 100), (5, 900), (1, 1), (207, 333), (727, 501)):
         rgb = photo(h, w)
         for way in (frozen, frozen.in_graph):
             assert _difference(way(rgb), colorizer(rgb)).max() <= 1
@@ -43,10 +44,12 @@ def test_frozen_files_give_the_colorizers_pictures(form: str) -> None:
     fine = photo16(50, 70)
     assert _difference(frozen(fine), colorizer(fine)).max() <= 150  # of 65,535: half an 8-bit level
     batch = np.stack([photo(44, 52), 255 - photo(44, 52), photo(44, 52)[::-1]]).transpose(0, 3, 1, 2)
-    together = frozen.engine.run(batch.astype(np.float32) / 255, 0.5, 1.0, "colored")
+    together = frozen.engine.run(batch.astype(np.float32) / 255, (0.5, 1.0, 0.0), "colored")
     for one, colored in zip(batch, together, strict=True):
         np.testing.assert_allclose(
-            frozen.engine.run(one[None].astype(np.float32) / 255, 0.5, 1.0, "colored")[0], colored, atol=2e-3
+            frozen.engine.run(one[None].astype(np.float32) / 255, (0.5, 1.0, 0.0), "colored")[0],
+            colored,
+            atol=2e-3,
         )
 
 
@@ -74,7 +77,7 @@ def test_onnx_is_what_its_standard_says_and_names_no_file_of_this_machine() -> N
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert [opset.version for opset in model.opset_import if not opset.domain] == [export.OPSET]
-    assert [entry.name for entry in model.graph.input] == ["rgb", "temperature", "saturation"]
+    assert [entry.name for entry in model.graph.input] == ["rgb", "temperature", "saturation", "vividness"]
     for form in FORMS:
         assert str(ROOT).encode() not in frozen_file("conv8", form).read_bytes()
 
@@ -150,8 +153,6 @@ def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
         export.freeze(colorizer, tmp_path / "x", "tflite")
     with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
         export.freeze(colorizer, tmp_path / "x.onnx", "onnx", "int4")
-    with pytest.raises(ValueError, match="guide 5; expected guide 0"):
-        export.freeze(Colorizer.load("unet", device="cpu"), tmp_path / "x.onnx")
     frozen = FrozenColorizer.load(frozen_file("conv8", "onnx"))
     for setting in ({"temperature": -1.0}, {"saturation": float("nan")}):
         with pytest.raises(ValueError, match=f"{next(iter(setting))} must be 0 or more and finite"):
@@ -188,7 +189,7 @@ def test_rounding_of_smaller_weights() -> None:
 def test_fitting_all_pixels_is_fitting_those_outside() -> None:
     colorizer = network_colorizer("conv8")
     rgb = torch.from_numpy(photo(50, 60) / 255).float().permute(2, 0, 1)[None]
-    scalars = (torch.tensor(0.2), torch.tensor(3.0))
+    scalars = (torch.tensor(0.2), torch.tensor(3.0), torch.tensor(0.7))
     with torch.inference_mode():
         some, every = (Whole(colorizer, gather).eval()(rgb, *scalars) for gather in (True, False))
     torch.testing.assert_close(some, every)

@@ -140,7 +140,7 @@ class Painting(nn.Module):
     def _into_srgb(self, y: Float[Tensor, "1 n"], parts: Float[Tensor, "2 n"]) -> Float[Tensor, "3 n"]:
         """Linear RGB; pixels outside sRGB get the most colourful colour of their lightness and hue inside.
 
-        The bisection of `color.lab_to_rgb`.
+        As `color.lab_to_rgb` finds it.
         """
         root = _look_up(_root(_levels()), y)
         linear = self._linear(y, root + parts)
@@ -152,7 +152,10 @@ class Painting(nn.Module):
         for k in range(1, GAMUT_STEPS + 1):
             more = chroma + 0.5**k
             chroma = torch.where(_is_inside(self._linear(y, root + parts * more)), more, chroma)
-        fitted = self._linear(y, root + parts * chroma)
+        start, end = (self._linear(y, root + parts * c) for c in (chroma, chroma + 0.5**GAMUT_STEPS))
+        way = end - start
+        share = torch.where(way == 0, 1.0, (end.clamp(0, 1) - start) / way).amin(dim=0).clamp(0, 1)
+        fitted = start + share * way
         if outside is None:
             return torch.where(is_inside, linear, fitted)
         return linear.scatter(1, outside.expand(3, -1), fitted)
@@ -204,8 +207,12 @@ def _root(y: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 def _levels() -> Float[Tensor, " levels"]:
-    """The middles of all steps of [0, 1] in a table, which takes a third of the time of powers."""
-    return (torch.arange(_STEPS) + 0.5) / _STEPS
+    """The middles of all steps of [0, 1] in a table, which takes a third of the time of powers.
+
+    Counted in two parts, which are too long for the exporter to compute what follows and store it.
+    """
+    coarse, fine = torch.arange(_STEPS // 64), torch.arange(64)
+    return ((64 * coarse[:, None] + fine).flatten() + 0.5) / _STEPS
 
 
 def _look_up(table: Float[Tensor, " levels"], x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
