@@ -29,14 +29,16 @@ def guided_upsample(
         raise ValueError(f"contrast must be above 0, got {contrast}")
     rows, columns = (_Axis(n, stride, ab.device) for n in lightness.shape[2:])
     cells = torch.cat((rows.means @ lightness @ columns.means.T, ab), dim=1)
-    wide = cells.index_select(3, columns.around.flatten()).unflatten(3, columns.around.shape).movedim(3, 2)
+    wide = cells.index_select(3, columns.around.flatten())
+    wide = wide.reshape(*cells.shape[:3], *columns.around.shape).movedim(3, 2)  # b 3 side h2 w
     near = wide.index_select(3, rows.around.flatten())  # b 3 side (side h) w
     near = near.reshape(*cells.shape[:2], -1, *lightness.shape[2:])
     in_place = (rows.nearness[:, :, None] * columns.nearness[:, None, None]).flatten(0, 1)
     apart = (near[:, 0] - lightness) / contrast
     apart = apart * apart
     weight = in_place * torch.exp((apart.amin(dim=1, keepdim=True) - apart) / 2)
-    return (near[:, 1:] * weight[:, None]).sum(dim=2) / weight.sum(dim=1, keepdim=True)
+    mean: Tensor = (near[:, 1:] * weight[:, None]).sum(dim=2) / weight.sum(dim=1, keepdim=True)
+    return mean
 
 
 class _Axis:

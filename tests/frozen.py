@@ -16,13 +16,19 @@ from colorize.frozen import SUFFIXES, export
 from colorize.frozen.precision import with_precision
 from colorize.networks import make_network
 
-logging.getLogger("torch.__trace").propagate = False  # else pytest keeps every step of an export
+
+def _unheard() -> Any:
+    """pytest listens to all loggers, so that torch would write down every step of an export: that takes time."""
+    return mock.patch.object(logging.getLogger("torch.__trace"), "handlers", [])
+
 
 FORMS = ("onnx", "pt2")
 _folder = tempfile.TemporaryDirectory()
 
 
-NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # their own options, and others of the colorizer
+NETWORKS: dict[
+    str, tuple[dict[str, Any], dict[str, Any]]
+] = {  # their own options, and others of the colorizer
     "conv8": ({}, {"vividness": 0.5, "saturation": 1.25}),
     "unet": (
         {"widths": (8, 12, 16), "down": (1, 1, 2), "up": (1, 1)},
@@ -52,13 +58,14 @@ def network_colorizer(name: str) -> Colorizer:
 @functools.cache
 def program(name: str) -> Any:
     """The exported graph."""
-    return export.export_whole(with_precision(network_colorizer(name), "float32"))
+    with _unheard():
+        return export.export_whole(with_precision(network_colorizer(name), "float32"))
 
 
 @functools.cache
 def frozen_file(name: str, form: str) -> Path:
     """The file that `freeze` leaves."""
     path = Path(_folder.name) / f"{name}{SUFFIXES[form]}"
-    with mock.patch.object(export, "export_whole", return_value=program(name)):
+    with mock.patch.object(export, "export_whole", return_value=program(name)), _unheard():
         export.freeze(network_colorizer(name), path, form)
     return path

@@ -91,7 +91,8 @@ class Painting(nn.Module):
         Args:
             rgb: sRGB in [0, 1].
             logits: of the whole picture.
-            cells, lightness: as `Looking` gives them.
+            cells: as `Looking` gives them.
+            lightness: as `Looking` gives it.
             top: the strip's first row in the picture.
             height: of the whole picture.
             temperature: of the annealed mean; 0 is the mode.

@@ -10,7 +10,7 @@ import torch
 
 from colorize import images
 from colorize.colorizer import Array, Colorizer
-from colorize.frozen import AS_TRAINED
+from colorize.frozen import AS_TRAINED, INPUTS
 from colorize.frozen.export import (
     LARGEST_DIFFERENCE,
     about_file,
@@ -22,7 +22,7 @@ from colorize.frozen.graph import Looking, Painting
 from colorize.frozen.precision import with_precision
 
 LOOKING_OUTPUTS = ("logits", "cells", "lightness")
-PAINTING_INPUTS = ("rgb", "logits", "cells", "lightness", "top", "height", "temperature", "saturation", "vividness")
+PAINTING_INPUTS = ("rgb", *LOOKING_OUTPUTS, "top", "height", *INPUTS[1:])
 
 _HEADERS = {
     # Pages so isolated may use several threads.

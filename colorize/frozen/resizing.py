@@ -2,6 +2,8 @@
 graph runs.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -14,9 +16,7 @@ Size = int | torch.SymInt
 _PILLOW_BITS = 22  # behind the point of its weights; float64 holds their sums exactly
 
 
-def resize(
-    rgb: Float[Tensor, "b 3 h w"], size: int
-) -> tuple[Float[Tensor, "b 3 i j"], Float[Tensor, "2"]]:
+def resize(rgb: Float[Tensor, "b 3 h w"], size: int) -> tuple[Float[Tensor, "b 3 i j"], Float[Tensor, "2"]]:
     """Pictures at the size at which the network sees them, as whole 8-bit levels, and its two sides.
 
     The last bit counts, as one level more or less in a small picture shows in the colours: box means first
@@ -24,7 +24,7 @@ def resize(
     """
     h, w = rgb.shape[-2:]
     sides = small_sides(h, w, size)
-    h2, w2 = (side.item() for side in sides.long())
+    h2, w2 = (_size(side) for side in sides.long())
     for side in (h2, w2):
         torch._check(side >= size)
         torch._check(side <= size * MAX_ASPECT)
@@ -59,16 +59,23 @@ def cubic_weights(
 def _box_means(levels: Float[Tensor, "b 3 h w"], box: Int[Tensor, ""]) -> Float[Tensor, "b 3 i j"]:
     """`images.pixels._box_means`."""
     b, c, h, w = levels.shape
-    side = box.item()
+    side = _size(box)
     torch._check(side >= 1)
     down, right = (h + side - 1) // side, (w + side - 1) // side
-    padded = torch.nn.functional.pad(levels, [0, right * side - w, 0, down * side - h])
+    beyond: list[Any] = [0, right * side - w, 0, down * side - h]
+    padded = torch.nn.functional.pad(levels, beyond)
     sums = padded.reshape(b, c, down, side, right * side).sum(dim=3)
     sums = sums.reshape(b, c, down, right, side).sum(dim=4)  # whole numbers below 2^24
     high, wide = (
         torch.minimum(box, n - box * torch.arange(count)).double() for n, count in ((h, down), (w, right))
     )
     return (sums / (high[:, None] * wide)).round()
+
+
+def _size(value: Int[Tensor, ""]) -> Size:
+    size = value.item()
+    assert not isinstance(size, float)
+    return size
 
 
 def _pillow_weights(n: Size, size: Size, step: Float[Tensor, ""]) -> Float[Tensor, "n size"]:
