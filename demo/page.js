@@ -5,7 +5,9 @@ const LARGE = 64e6; // pixels of the largest photograph
 const at = (id) => document.getElementById(id);
 const file = at("file"), drop = at("drop"), work = at("work"), save = at("save");
 const before = at("before"), after = at("after");
-const sliders = { split: at("split"), temperature: at("temperature"), saturation: at("saturation") };
+const sliders = { split: at("split"), temperature: at("temperature"), saturation: at("saturation"), vividness: at("vividness") };
+const chosen = ["temperature", "saturation", "vividness"]; // what the network is told
+let asTrained = false; // weights that name no vividness keep that of their training until it is moved
 
 let reading = 0; // of the file that was chosen last
 let number = 0; // of the photograph being coloured; answers about earlier ones are dropped
@@ -25,7 +27,9 @@ worker.onmessage = ({ data }) => {
 
 const answers = {
   ready({ about }) {
-    for (const key of ["temperature", "saturation"]) sliders[key].value = about[key];
+    for (const key of chosen) sliders[key].value = about[key] ?? 0;
+    asTrained = about.vividness === null;
+    at("vividness-setting").hidden = about.prior === null;
     showValues();
     at("about").textContent = `${about.network.name}, colorize ${about.colorize}, weights ${about.licence}`;
     if (number === 0) say("Ready.");
@@ -39,7 +43,7 @@ const answers = {
     after.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
     busy = false;
     work.setAttribute("aria-busy", "false");
-    document.body.dataset.painted = `${number} ${sliders.temperature.value} ${sliders.saturation.value}`;
+    document.body.dataset.painted = [number, ...chosen.map((key) => sliders[key].value)].join(" ");
     if (stale) paint();
     else if (!save.disabled) say("Coloured.");
   },
@@ -107,6 +111,7 @@ const settings = () => ({
   number,
   temperature: Number(sliders.temperature.value),
   saturation: Number(sliders.saturation.value),
+  vividness: asTrained ? -1 : Number(sliders.vividness.value),
 });
 
 function paint() {
@@ -119,8 +124,8 @@ function paint() {
 
 function showValues() {
   at("split-value").textContent = `${sliders.split.value}%`;
-  for (const key of ["temperature", "saturation"])
-    at(`${key}-value`).textContent = Number(sliders[key].value).toFixed(2);
+  for (const key of chosen) at(`${key}-value`).textContent = Number(sliders[key].value).toFixed(2);
+  if (asTrained) at("vividness-value").textContent = "as trained";
   at("figure").style.setProperty("--split", `${sliders.split.value}%`);
 }
 
@@ -152,8 +157,9 @@ addEventListener("paste", (event) => {
   const [pasted] = event.clipboardData.files;
   if (pasted) open(pasted);
 });
-for (const key of ["temperature", "saturation"])
+for (const key of chosen)
   sliders[key].addEventListener("input", () => {
+    if (key === "vividness") asTrained = false;
     showValues();
     if (!work.hidden) paint();
   });

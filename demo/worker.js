@@ -15,7 +15,7 @@ const models = (async () => {
 })();
 models.catch((error) => postMessage({ kind: "failed", during: "load", reason: String(error) }));
 
-let opened = null; // { number, full, small, logits, cells }, the pictures as { width, height, data }
+let opened = null; // { number, full, small, seen }, the pictures as { width, height, data }
 
 onmessage = async ({ data }) => {
   try {
@@ -28,23 +28,23 @@ onmessage = async ({ data }) => {
 };
 
 async function open({ number, full, small }) {
-  opened?.logits.dispose();
+  for (const tensor of Object.values(opened?.seen ?? {})) tensor.dispose();
   opened = null;
   const { looking } = await models;
-  const { logits, cells } = await looking.run({ rgb: planes(full, 0, full.height) });
-  opened = { number, full, small, logits, cells };
+  const seen = await looking.run({ rgb: planes(full, 0, full.height) });
+  opened = { number, full, small, seen };
   postMessage({ kind: "opened", number });
 }
 
-async function paint({ number, temperature, saturation }) {
+async function paint({ number, ...settings }) {
   if (opened?.number !== number) return;
-  const { width, height, data } = await colored(opened.small, temperature, saturation);
+  const { width, height, data } = await colored(opened.small, settings);
   postMessage({ kind: "painted", number, width, height, data }, [data.buffer]);
 }
 
-async function save({ number, temperature, saturation }) {
+async function save({ number, ...settings }) {
   if (opened?.number !== number) return;
-  const picture = await colored(opened.full, temperature, saturation, (share) =>
+  const picture = await colored(opened.full, settings, (share) =>
     postMessage({ kind: "progress", number, share }),
   );
   const canvas = new OffscreenCanvas(picture.width, picture.height);
@@ -52,9 +52,9 @@ async function save({ number, temperature, saturation }) {
   postMessage({ kind: "saved", number, blob: await canvas.convertToBlob({ type: "image/png" }) });
 }
 
-async function colored(picture, temperature, saturation, progress = () => {}) {
+async function colored(picture, settings, progress = () => {}) {
   const { painting } = await models;
-  const { logits, cells } = opened;
+  const { temperature, saturation, vividness } = settings;
   const { width, height } = picture;
   const result = new ImageData(width, height);
   const rows = Math.max(1, Math.floor(STRIP / width));
@@ -62,12 +62,12 @@ async function colored(picture, temperature, saturation, progress = () => {}) {
     const count = Math.min(rows, height - top);
     const output = await painting.run({
       rgb: planes(picture, top, count),
-      logits,
-      cells,
+      ...opened.seen,
       top: new ort.Tensor("int64", [BigInt(top)], []),
       height: new ort.Tensor("int64", [BigInt(height)], []),
       temperature: new ort.Tensor("float32", [temperature], []),
       saturation: new ort.Tensor("float32", [saturation], []),
+      vividness: new ort.Tensor("float32", [vividness], []),
     });
     const values = output.colored.data;
     const n = width * count;

@@ -18,7 +18,7 @@ from colorize.networks import make_network
 
 
 def _unheard() -> Any:
-    """pytest listens to all loggers, so that torch would write down every step of an export: that takes time."""
+    """pytest listens to all loggers, so torch would write down every step of an export."""
     return mock.patch.object(logging.getLogger("torch.__trace"), "handlers", [])
 
 

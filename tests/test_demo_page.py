@@ -13,8 +13,10 @@ from PIL import Image
 
 from colorize.colorizer import Colorizer
 from colorize.frozen.page import export_page, server
+from colorize.frozen.precision import with_precision
 from tests.browser import CHROMIUM, Tab, browser
-from tests.pictures import ROOT, photo, tiny_colorizer
+from tests.frozen import network_colorizer
+from tests.pictures import ROOT, photo
 
 NPM = shutil.which("npm")
 
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def colorizer() -> Colorizer:
-    return tiny_colorizer()
+    return with_precision(network_colorizer("unet"), "float16")  # as the page stores its weights
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory, colorizer: Colorizer) -> Itera
         if path.is_file():
             shutil.copy(path, folder)
     (folder / "node_modules").symlink_to(_libraries())
-    export_page(colorizer, folder / "build")
+    export_page(network_colorizer("unet"), folder / "build")
     with server(folder) as site:
         threading.Thread(target=site.serve_forever).start()
         with browser(folder / "profile") as tab:
@@ -89,10 +91,12 @@ def test_the_page_gives_pythons_pictures(tab: Tab, colorizer: Colorizer, tmp_pat
     Image.fromarray(rgb).save(tmp_path / "old photo.png")
     tab.choose("#file", tmp_path / "old photo.png")
     tab.wait("document.body.dataset.painted")
-    for temperature, saturation in ((0.38, 1.0), (1.0, 0.5), (0.0, 2.0)):
+    for temperature, saturation, vividness in ((0.38, 1.0, 0.8), (1.0, 0.5, 0.0), (0.0, 2.0, 1.5)):
         _set(tab, "temperature", temperature)
         _set(tab, "saturation", saturation)
-        tab.wait(f"document.body.dataset.painted.endsWith(' {temperature:g} {saturation:g}')")
+        _set(tab, "vividness", vividness)
+        tab.wait(f"document.body.dataset.painted.endsWith(' {temperature:g} {saturation:g} {vividness:g}')")
+        colorizer.vividness = vividness
         page = _saved(tab, "old photo-color.png").astype(int)
         near = np.abs(page[..., :3] - colorizer(rgb, temperature, saturation)) <= 1
         # At temperature 0, where two bins are as likely, rounding decides.
@@ -129,7 +133,7 @@ def test_nothing_leaves_and_everyone_can_use_it(tab: Tab) -> None:
     for node in nodes:
         if "role" in node and node.get("name"):
             named[node["role"]["value"]].append(node["name"]["value"])
-    assert named["slider"] == ["Share as it was", "Temperature", "Saturation"]
+    assert named["slider"] == ["Share as it was", "Temperature", "Saturation", "Vividness"]
     assert "Download at full size" in named["button"]
     assert any("Choose a photograph" in name for name in named["button"])
     assert "status" in named
