@@ -17,7 +17,7 @@ from colorize.frozen.precision import with_precision
 from colorize.networks import make_network
 
 
-def _unheard() -> Any:
+def unheard() -> Any:
     """pytest listens to all loggers, so torch would write down every step of an export."""
     return mock.patch.object(logging.getLogger("torch.__trace"), "handlers", [])
 
@@ -58,7 +58,7 @@ def network_colorizer(name: str) -> Colorizer:
 @functools.cache
 def program(name: str) -> Any:
     """The exported graph."""
-    with _unheard():
+    with unheard():
         return export.export_whole(with_precision(network_colorizer(name), "float32"))
 
 
@@ -66,6 +66,6 @@ def program(name: str) -> Any:
 def frozen_file(name: str, form: str) -> Path:
     """The file that `freeze` leaves."""
     path = Path(_folder.name) / f"{name}{SUFFIXES[form]}"
-    with mock.patch.object(export, "export_whole", return_value=program(name)), _unheard():
+    with mock.patch.object(export, "export_whole", return_value=program(name)), unheard():
         export.freeze(network_colorizer(name), path, form)
     return path
