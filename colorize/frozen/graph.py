@@ -212,8 +212,8 @@ def _levels() -> Float[Tensor, " levels"]:
 
     Counted in two parts, which are too long for the exporter to compute what follows and store it.
     """
-    coarse, fine = torch.arange(_STEPS // 64), torch.arange(64)
-    return ((64 * coarse[:, None] + fine).flatten() + 0.5) / _STEPS
+    coarse, fine = torch.arange(_STEPS // 16, dtype=torch.float32), torch.arange(16)
+    return ((16 * coarse[:, None] + fine).flatten() + 0.5) / _STEPS
 
 
 def _look_up(table: Float[Tensor, " levels"], x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
