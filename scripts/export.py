@@ -6,6 +6,8 @@ PyTorch. It is run beside the original and left only if no pixel differs by more
 one 8-bit level. Of smaller precisions the loss of quality is measured on the photographs.
 """
 
+from pathlib import Path
+
 from colorize import Colorizer, images
 from colorize.data.sources import find_photos
 from colorize.frozen import SUFFIXES
@@ -22,6 +24,8 @@ def main() -> None:
     )  # fmt: skip
     check_form(args.format)
     path = writable("out", str(args.out), [SUFFIXES[args.format]])
+    if Path(str(args.weights)).suffix.lower() in SUFFIXES.values():
+        raise ValueError(f"weights={args.weights} is frozen already; expected a name or a .safetensors file")
     colorizer = Colorizer.load(str(args.weights), device="cpu")
     smaller = with_precision(colorizer, args.precision)
     photographs = (

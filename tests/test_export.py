@@ -19,6 +19,9 @@ from colorize.frozen.graph import Whole
 from colorize.frozen.precision import quality, with_precision
 from colorize.frozen.running import FrozenColorizer
 from colorize.frozen.sealing import read_sealed, seal
+from colorize.released import find_weights
+from scripts import export as export_script
+from scripts.arguments import run
 from tests.frozen import FORMS, NETWORKS, frozen_file, network_colorizer, program
 from tests.pictures import ROOT, photo, photo16
 
@@ -99,12 +102,15 @@ def test_the_command_colours_without_torch(tmp_path: Path) -> None:
     code = "import sys; from colorize.cli import main; code = main(sys.argv[1:]); assert code == 0;"
     code += "heavy = {'torch', 'lightning', 'onnx', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
     weights = os.fspath(frozen_file("conv8", "onnx"))
+    flags = "--strip --force --jobs 1 --device cpu --temperature 0.6 --saturation 1.1 --vividness 0.2".split()
     subprocess.run(
-        [sys.executable, "-c", code, "--weights", weights, "--strip", str(tmp_path / "old.png")],
+        [sys.executable, "-c", code, "--weights", weights, *flags, str(tmp_path / "old.png")],
         cwd=ROOT, check=True, timeout=120,
     )  # fmt: skip
     grey, colored = np.split(np.asarray(Image.open(tmp_path / "old-color.png")), 2, axis=1)
-    assert _difference(colored, network_colorizer("conv8")(photo(90, 120))).max() <= 1
+    colorizer = copy.deepcopy(network_colorizer("conv8"))
+    colorizer.vividness = 0.2
+    assert _difference(colored, colorizer(photo(90, 120), 0.6, 1.1)).max() <= 1
     assert np.ptp(grey, axis=2).max() == 0
 
 
@@ -145,6 +151,9 @@ def test_files_that_are_none_cost_one_line(tmp_path: Path, capsys: pytest.Captur
     whole = str(frozen_file("conv8", "onnx"))
     assert cli.main(["--weights", whole, "--device", "cuda", str(tmp_path / "old.png")]) == 2
     assert "runs on the processor" in capsys.readouterr().err
+    no_prior = str(frozen_file("zhang16", "onnx"))
+    assert cli.main(["--weights", no_prior, "--vividness", "1", str(tmp_path / "old.png")]) == 2
+    assert "hold no prior, which vividness needs" in capsys.readouterr().err
     assert read_sealed(whole)
 
 
@@ -152,6 +161,8 @@ def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
     colorizer = network_colorizer("conv8")
     with pytest.raises(ValueError, match="format must be one of onnx, pt2, got 'tflite'"):
         export.freeze(colorizer, tmp_path / "x", "tflite")
+    with pytest.raises(ValueError, match="executorch is not offered, .* format=onnx runs on phones too"):
+        export.freeze(colorizer, tmp_path / "x.pte", "executorch")
     with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
         export.freeze(colorizer, tmp_path / "x.onnx", "onnx", "int4")
     frozen = FrozenColorizer.load(frozen_file("conv8", "onnx"))
@@ -160,6 +171,25 @@ def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
             frozen(photo(), **setting)
     with pytest.raises(ValueError, match="got int64"):
         frozen(photo().astype(np.int64))
+
+
+def test_the_script_takes_weights_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.safetensors").write_bytes(find_weights("conv8").read_bytes()[:5000])
+    wrong = (
+        ("weights=x.onnx", "x.onnx is frozen already; expected a name or a .safetensors file"),
+        (f"weights={tmp_path / 'cut.safetensors'}", "cut.safetensors: damaged, or not a safetensors file"),
+        ("format=executorch", "executorch is not offered"),
+    )
+    for word, message in wrong:
+        monkeypatch.setattr("sys.argv", ["export", f"out={tmp_path / 'y.onnx'}", word])
+        with pytest.raises(SystemExit) as ended:
+            run(export_script.main)
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+    assert not (tmp_path / "y.onnx").exists()
 
 
 @pytest.mark.slow

@@ -67,6 +67,11 @@ def freeze(
 
 def check_form(form: str) -> None:
     """Raise ValueError if there is no such form, or what it needs is not installed."""
+    if form == "executorch":
+        raise ValueError(
+            "executorch is not offered, since its files could not be checked here (docs/export.md); "
+            "format=onnx runs on phones too, with ONNX Runtime Mobile"
+        )
     if form not in SUFFIXES:
         raise ValueError(f"format must be one of {', '.join(SUFFIXES)}, got {form!r}")
     missing = [name for name in _NEEDS[form] if importlib.util.find_spec(name) is None]
