@@ -102,7 +102,8 @@ def test_the_command_colours_without_torch(tmp_path: Path) -> None:
     code = "import sys; from colorize.cli import main; code = main(sys.argv[1:]); assert code == 0;"
     code += "heavy = {'torch', 'lightning', 'onnx', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
     weights = os.fspath(frozen_file("conv8", "onnx"))
-    flags = "--strip --force --jobs 1 --device cpu --temperature 0.6 --saturation 1.1 --vividness 0.2".split()
+    settings = ("--temperature=0.6", "--saturation=1.1", "--vividness=0.2")
+    flags = ("--strip", "--force", "--jobs=1", "--device=cpu", *settings)
     subprocess.run(
         [sys.executable, "-c", code, "--weights", weights, *flags, str(tmp_path / "old.png")],
         cwd=ROOT, check=True, timeout=120,
@@ -161,7 +162,7 @@ def test_wrong_forms_and_settings_are_named(tmp_path: Path) -> None:
     colorizer = network_colorizer("conv8")
     with pytest.raises(ValueError, match="format must be one of onnx, pt2, got 'tflite'"):
         export.freeze(colorizer, tmp_path / "x", "tflite")
-    with pytest.raises(ValueError, match="executorch is not offered, .* format=onnx runs on phones too"):
+    with pytest.raises(ValueError, match=r"executorch is not offered, .* format=onnx runs on phones too"):
         export.freeze(colorizer, tmp_path / "x.pte", "executorch")
     with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
         export.freeze(colorizer, tmp_path / "x.onnx", "onnx", "int4")
