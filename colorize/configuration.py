@@ -24,10 +24,16 @@ from colorize.ranks import RUN_DIR, is_first, under_torchrun
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 MAY_BE_NULL = (
-    "trainer.save_every_minutes",
-    "trainer.max_steps",
+    "data.val_root",
+    "data.workers",
+    "loss.prior",
     "trainer.gradient_clip_val",
-)  # off; settings that are null may be anything
+    "trainer.max_epochs",
+    "trainer.max_minutes",
+    "trainer.max_steps",
+    "trainer.resume",
+    "trainer.save_every_minutes",
+)  # also where an experiment gives them a value; settings that are null may be anything
 
 
 def run() -> int:

@@ -21,6 +21,7 @@ from colorize.measurements import EQUAL, METRICS, Interval, Measurements, print_
 from colorize.metrics import AUC_FLOOR, AUC_LIMIT
 from colorize.outputs import match_outputs, output_reader
 from colorize.perceptual import Lpips, find_alexnet, how_to_get_lpips, load_lpips
+from colorize.prior_file import is_prior, read_prior
 from colorize.protocols import Protocol, find_protocol, read_batches
 
 RESULTS, REPORT = "results.json", "report.html"
@@ -32,6 +33,8 @@ class Settings:
 
     Attributes:
         protocol: a name among `PROTOCOLS`.
+        size: side of the squares of the protocol "working"; None: the weights' image size.
+        floor: of the prior, before it is inverted for the rebalanced AuC.
         lpips: file of AlexNet's weights; None looks in torch's cache; "none" leaves LPIPS out.
         resamples: of the bootstrap.
         seed: of the bootstrap and of the random colours.
@@ -39,6 +42,8 @@ class Settings:
     """
 
     protocol: str
+    size: int | None = None
+    floor: float = AUC_FLOOR
     lpips: str | None = None
     resamples: int = 1000
     seed: int = 0
@@ -51,10 +56,16 @@ class Settings:
             ValueError: if a setting is out of range or names nothing.
         """
         find_protocol(self.protocol)
-        for name, least in (("resamples", 100), ("seed", 0), ("sheet", 0)):
+        for name, least in (("size", 1), ("resamples", 100), ("seed", 0), ("sheet", 0)):
             value = getattr(self, name)
+            if name == "size" and value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} takes a whole number of {least} or more, got {value!r}")
+        if self.size is not None and self.protocol != "working":
+            raise ValueError(f"size is of the protocol working; {self.protocol} has its own")
+        if isinstance(self.floor, bool) or not isinstance(self.floor, int | float) or not 0 < self.floor <= 1:
+            raise ValueError(f"floor takes a share above 0 and up to 1, such as 1e-4, got {self.floor!r}")
         if self.lpips not in (None, "none") and not Path(str(self.lpips)).is_file():
             raise ValueError(f"lpips: there is no file {self.lpips}")
 
@@ -76,6 +87,18 @@ class Judge(NamedTuple):
         if colorizer.prior is None:
             raise ValueError(f"{name} holds no prior, which the rebalanced AuC needs")
         return cls(name, colorizer.bins, colorizer.prior)
+
+    @classmethod
+    def read(cls, name: str) -> "Judge":
+        """Those of weights, by name or file, or of a file of scripts.prior.
+
+        Raises:
+            ValueError: if there is no such thing.
+        """
+        if is_prior(name):
+            counted = read_prior(name)
+            return cls(name, Bins(counted.centers), counted.prior)
+        return cls.of(name, Colorizer.load(name))
 
 
 def prepare(out: Path) -> Path:
@@ -118,13 +141,19 @@ def evaluate_photos(
     Raises:
         ValueError: if photographs or outputs are not as they should be.
     """
-    protocol, size = find_protocol(settings.protocol), colorizer.image_size
+    protocol, size = find_protocol(settings.protocol), settings.size or colorizer.image_size
+    side = size if settings.protocol == "working" else None
     matched = None if outputs is None else match_outputs(outputs, photos)
     lpips = _lpips(settings, colorizer)
     metrics = [metric for metric in METRICS if metric != "lpips" or lpips is not None]
     ways: list[Colorers] = [baselines(judge.bins, judge.prior, settings.seed)]
     if outputs is None:
-        ways.insert(0, _network(colorizer, decodings, settings.protocol, protocol))
+        ways.insert(
+            0,
+            _network(
+                colorizer, decodings, size if settings.protocol == "working" else None, protocol.own_grid
+            ),
+        )
     sheet = ContactSheet(settings.sheet)
     measured = measure(
         ways,
@@ -137,11 +166,11 @@ def evaluate_photos(
         lpips,
         next(iter(decodings)) if protocol.own_grid and outputs is None else None,
         sheet if settings.sheet else None,
+        settings.floor,
     )
     found = measured.intervals(settings.resamples, settings.seed)
-    about = _about(
-        title, None if outputs else weights, judge.name, size, settings, protocol, len(measured), metrics
-    )
+    about = _about(title, None if outputs else weights, judge.name, side, settings, protocol, len(measured))
+    about["metrics"] = {m: f"{METRICS[m].heading}: {METRICS[m].meaning}" for m in metrics}
     print_intervals(found, title)
     for line in about["notes"]:
         print(line)
@@ -161,41 +190,39 @@ def _lpips(settings: Settings, colorizer: Colorizer) -> Lpips | None:
 
 
 def _network(
-    colorizer: Colorizer, decodings: Mapping[str, Decoding], name: str, protocol: Protocol
+    colorizer: Colorizer, decodings: Mapping[str, Decoding], side: int | None, own_grid: bool
 ) -> Colorers:
-    network, bins = colorizer.network, colorizer.bins
-    if name == "working":
+    network, bins, size = colorizer.network, colorizer.bins, colorizer.image_size
+    if side == size:  # squares that the network can take as they are
         return network_colorers(network, bins, decodings)
-    return resized_colorers(network, bins, decodings, colorizer.image_size, protocol.own_grid)
+    return resized_colorers(network, bins, decodings, size, own_grid)
 
 
 def _about(
     title: str,
     weights: str | None,
     prior: str,
-    size: int,
+    side: int | None,
     settings: Settings,
     protocol: Protocol,
     n: int,
-    metrics: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "title": title,
         "photographs": n,
         "weights": weights,
         "prior": prior,
-        "image_size": size,
         **asdict(settings),
+        "size": side,
         "rule": protocol.rule,
-        "auc": {"thresholds": [0, AUC_LIMIT], "step": 1, "pooling": "pixels", "prior_floor": AUC_FLOOR},
+        "auc": {"thresholds": [0, AUC_LIMIT], "step": 1, "pooling": "pixels"},
         "notes": [
-            f"protocol {settings.protocol}: {protocol.rule} (image size {size})",
+            f"protocol {settings.protocol}: {protocol.rule}" + (f" ({side} pixels)" if side else ""),
             f"AuC: thresholds 0, 1 .. {AUC_LIMIT} ab units, pixels pooled; rebalanced by "
-            f"1 / max(p, {AUC_FLOOR:g}), p the prior of {prior}",
+            f"1 / max(p, {settings.floor:g}), p the prior of {prior}",
             f"±: half of the 95 % interval, {settings.resamples} sets of photographs drawn anew (bootstrap, "
             f"seed {settings.seed})",
         ],
-        "metrics": {metric: f"{METRICS[metric].heading}: {METRICS[metric].meaning}" for metric in metrics},
     }
 
 

@@ -12,7 +12,7 @@ from colorize.ciede2000 import ciede2000
 from colorize.color import lab_to_rgb, rgb_to_lab
 from colorize.decoding import Decoding, decode
 from colorize.measurements import COLUMNS, Measurements, print_table
-from colorize.metrics import auc_weights, colorfulness, psnr, share_of_thresholds, ssim
+from colorize.metrics import AUC_FLOOR, auc_weights, colorfulness, psnr, share_of_thresholds, ssim
 from colorize.networks import Network
 from colorize.perceptual import Lpips
 
@@ -120,6 +120,7 @@ def measure(
     lpips: Lpips | None = None,
     grid_of: str | None = None,
     watch: Watcher | None = None,
+    floor: float = AUC_FLOOR,
 ) -> Measurements:
     """Measure ways to colour photographs, a batch at a time.
 
@@ -135,10 +136,11 @@ def measure(
         grid_of: the way on whose grid all ab is compared, means over its cells, and that colours what comes
             after it in `colorers`; None for every pixel.
         watch: called after each batch.
+        floor: the prior is clipped below at it before it is inverted.
     """
     colorers = list(colorers)
     device = bins.centers.device
-    weights = auc_weights(prior).to(device)
+    weights = auc_weights(prior, floor).to(device)
     measured = Measurements(metrics)
     for batch in batches:
         rgb = batch.rgb.to(device).float() / 255

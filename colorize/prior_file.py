@@ -72,6 +72,15 @@ def read_prior(path: str | os.PathLike[str]) -> CountedPrior:
     return counted
 
 
+def is_prior(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has what `CountedPrior.write` writes, and nothing else."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return set(file.keys()) == {"centers", "prior"}
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
 def read_prior_for(path: object, settings: Mapping[str, Any]) -> CountedPrior:
     """The prior of a file for a run with these settings of `loss`.
 

@@ -24,7 +24,7 @@ BATCH = 32  # photographs of one size that are measured together, unless they ar
 
 
 class Protocol(NamedTuple):
-    """A rule in words; the side that a picture is read at, of the weights' image size (0: whole); how it is
+    """A rule in words; the side that a picture is read at, from the size of `working` (0: whole); how it is
     cut from there; whether an output of some other size may be compared with the original.
     """
 
@@ -54,7 +54,7 @@ def same_aspect(output: Cut, original: Pixels) -> bool:
 
 PROTOCOLS = {
     "working": Protocol(
-        "shorter side scaled to the weights' image size, centre square",
+        "shorter side scaled to the weights' image size or `size`, centre square",
         lambda size: size,
         center_square,
         same_aspect,
@@ -109,7 +109,7 @@ def read_batches(
     Args:
         photos: the originals.
         protocol: the rule.
-        size: of the weights' pictures, for the protocol that goes by it.
+        size: side of the squares, for the protocol that goes by it.
         read_outputs: from an original, and all its pixels as read, to what others made of it.
 
     Raises:

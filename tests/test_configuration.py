@@ -106,6 +106,7 @@ def test_the_papers_constants() -> None:
             "+data.augment.blur=1",
         ],
         ["data.root='a b/{000..003}.tar'", "trainer.gradient_clip_val=null", "trainer.max_steps=null"],
+        ["experiment=unet_photos", "trainer.max_minutes=null", "data.val_root=null"],
     ],
 )
 def test_right_words_pass(words: list[str]) -> None:

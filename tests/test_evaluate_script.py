@@ -14,6 +14,7 @@ from PIL import Image
 
 from colorize.evaluation import BASELINES
 from colorize.measurements import METRICS
+from colorize.prior_file import CountedPrior
 from scripts import arguments, evaluate
 from tests.pictures import photo, tiny_colorizer
 
@@ -109,7 +110,7 @@ def test_weights_by_each_protocol(call: Callable[..., Results], reference: Path)
     for protocol in ("working", "zhang16", "val5k", "resize", "whole"):
         found = call(f"data.root={reference}", f"protocol={protocol}", "temperature=[0.38,1]", "sheet=1")
         first, second, *rest = found["ways"]
-        assert (first, second, rest) == ("T=0.38 S=1", "T=1 S=1", list(BASELINES))
+        assert (first, second, rest) == ("T=0.38", "T=1", list(BASELINES))
         assert found["ways"][first]["auc"] != found["ways"][second]["auc"]
         assert found["ways"]["original"]["auc"]["value"] == 100
 
@@ -122,14 +123,38 @@ def test_the_prior_may_be_of_other_weights(
     other.prior = other.prior.clone()
     other.prior[: len(other.prior) // 2] /= 10
     other.save(tmp_path / "other.safetensors")
-    own, by_other = (
-        call(f"data={reference}", *words) for words in ((), (f"prior={tmp_path}/other.safetensors",))
-    )
+    prior = f"prior={tmp_path}/other.safetensors"
+    own, by_other, flat = (call(f"data={reference}", *words) for words in ((), (prior,), (prior, "floor=1")))
     assert by_other["prior"] == f"{tmp_path}/other.safetensors"
     assert any("other.safetensors" in note for note in by_other["notes"])
     way = next(iter(own["ways"]))
     assert own["ways"][way]["auc"] == by_other["ways"][way]["auc"]
     assert own["ways"][way]["auc_rebalanced"] != by_other["ways"][way]["auc_rebalanced"]
+    assert own["ways"][way]["auc_rebalanced"] == pytest.approx(flat["ways"][way]["auc_rebalanced"])
+    assert "1 / max(p, 1)" in flat["notes"][1]
+
+
+def test_size_of_the_squares(call: Callable[..., Results], reference: Path) -> None:
+    own, stated, smaller = (
+        call(f"data={reference}", "sheet=0", *more) for more in ((), ("size=64",), ("size=48",))
+    )
+    assert own["ways"] == stated["ways"]
+    assert (own["size"], smaller["size"]) == (64, 48)
+    assert "(48 pixels)" in smaller["notes"][0]
+    assert own["ways"]["gray"]["psnr"] != smaller["ways"]["gray"]["psnr"]
+
+
+def test_the_prior_may_be_a_file_of_its_own(
+    call: Callable[..., Results], reference: Path, tmp_path: Path
+) -> None:
+    tiny = tiny_colorizer()
+    assert tiny.prior is not None
+    CountedPrior(tiny.bins.centers, tiny.prior, {}, {}).write(tmp_path / "prior.safetensors")
+    own, counted = (
+        call(f"data={reference}", *words) for words in ((), (f"prior={tmp_path}/prior.safetensors",))
+    )
+    assert counted["prior"] == f"{tmp_path}/prior.safetensors"
+    assert own["ways"] == counted["ways"]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +166,9 @@ def test_the_prior_may_be_of_other_weights(
         ("outputs=y reference=x vividness=1", "are of weights, not of outputs"),
         ("data=x protocol=paper", "there is no protocol paper; choose working, zhang16"),
         ("data=x resamples=3", "resamples takes a whole number of 100 or more, got 3"),
+        ("data=x size=32 protocol=resize", "size is of the protocol working; resize has its own"),
+        ("data=x size=0", "size takes a whole number of 1 or more, got 0"),
+        ("data=x floor=0", "floor takes a share above 0 and up to 1, such as 1e-4, got 0"),
         ("data=x lpips=nowhere.pth", "lpips: there is no file nowhere.pth"),
     ],
 )

@@ -87,8 +87,8 @@ def test_evaluate_prints_the_released_weights_beside_the_baselines(tmp_path: Pat
         "mean colour",
         "original",
         "13 photographs",
-        "T=0.38 S=1 V=0.8",
-        "T=1 S=1.5 V=0.8",
+        "T=0.38 S=1",
+        "T=1 S=1.5",
     ):
         assert name in done.stdout
 

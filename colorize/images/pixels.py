@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 MAX_ASPECT = 8  # `resize` squeezes what is longer: 1 x 10000 would become 64 x 640,000
 
-BOX_TO_PIXEL = 6  # `resize` first takes means of squares, this many of them to a pixel of its result
+BOX_TO_PIXEL = 3  # `resize` first takes means of squares, this many of them to a pixel of its result
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -69,37 +69,24 @@ def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 
     h, w = rgb.shape[:2]
     scale = shorter_side / min(h, w)
     h2, w2 = (min(round(side * scale), MAX_ASPECT * shorter_side) for side in (h, w))
-    pixels = rgb[:, :, :1] if rgb.strides[2] == 0 else rgb
-    factor = min(h // h2, w // w2) // BOX_TO_PIXEL
-    if factor > 1:
-        pixels = _box_means(pixels, factor)
-    small = np.empty((h2, w2, 3), np.uint8)
-    # Plane by plane: Pillow shares the memory of one, but would copy three together, as four bytes a pixel.
-    for c in range(pixels.shape[2]):
-        plane = Image.fromarray(np.ascontiguousarray(to_8bit(pixels[:, :, c])))
-        box = (0, 0, w / max(1, factor), h / max(1, factor))  # the last row and column may be of a part
-        small[:, :, c] = np.asarray(plane.resize((w2, h2), Image.Resampling.BICUBIC, box))
-    small[:, :, pixels.shape[2] :] = small[:, :, :1]
-    return small
+    grey = rgb.strides[2] == 0
+    factor = max(1, min(h // h2, w // w2) // BOX_TO_PIXEL)
+    image = Image.fromarray(_box_means(rgb[:, :, 0] if grey else rgb, factor))
+    box = (0, 0, w / factor, h / factor)  # the last row and column may be of a part
+    small = np.asarray(image.resize((w2, h2), Image.Resampling.BICUBIC, box))
+    return np.repeat(small[:, :, None], 3, axis=2) if grey else small
 
 
-def _box_means(pixels: UInt[Array, "h w c"], side: int) -> UInt8[Array, "h2 w2 c"]:
-    """8-bit means of squares; those at the bottom and at the right are of what is there."""
-    h, w, channels = pixels.shape
-    most = 255 if pixels.dtype == np.uint8 else 65535
-    total = np.uint16 if most * side < 2**16 else np.uint32
-    down, right = -(-h // side), -(-w // side)
-    rows = np.zeros((down, right * side, channels), total)
-    for y in range(side):
-        whole = pixels[y::side]
-        rows[: len(whole), :w] += whole
-    sums = np.zeros((down, right, channels), np.uint32)
-    for x in range(side):
-        sums += rows[:, x::side]
-    high = np.minimum(side, h - side * np.arange(down))
-    wide = np.minimum(side, w - side * np.arange(right))
-    means = sums / (high[:, None, None] * wide[:, None] * (most // 255))
-    return np.asarray(np.rint(means), np.uint8)
+def _box_means(pixels: UInt[Array, "h w *c"], side: int) -> UInt8[Array, "h2 w2 *c"]:
+    """8-bit means of squares; those at the bottom and at the right are of what is there.
+
+    Some rows at a time: Pillow would copy all of the picture, as four bytes a pixel.
+    """
+    if side == 1:
+        return to_8bit(pixels)
+    rows = side * max(1, 2**18 // (side * pixels.shape[1]))
+    strips = (to_8bit(pixels[top : top + rows]) for top in range(0, len(pixels), rows))
+    return np.concatenate([np.asarray(Image.fromarray(strip).reduce(side)) for strip in strips])
 
 
 def in_strips(function: Callable[[Array], Array], pixels: Array) -> Array:
