@@ -13,10 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize import __version__, cli
+from colorize import __version__, cli, images
 from colorize.frozen import export
 from colorize.frozen.graph import Whole
 from colorize.frozen.precision import quality, with_precision
+from colorize.frozen.resizing import resize
 from colorize.frozen.running import FrozenColorizer
 from colorize.frozen.sealing import read_sealed, seal
 from colorize.released import find_weights
@@ -55,6 +56,16 @@ def test_frozen_files_give_the_colorizers_pictures(network: str, form: str) -> N
             colored,
             atol=2e-3,
         )
+
+
+def test_the_graph_resizes_as_is_done_outside() -> None:
+    # Factors of the box means from 1 to 9, with and without parts of squares at the borders.
+    for h, w in ((61, 47), (5, 900), (240, 251), (363, 500), (640, 481), (1081, 1003), (1, 1)):
+        rgb = photo(h, w)
+        levels, sides = resize(torch.from_numpy(rgb / np.float32(255)).permute(2, 0, 1)[None], 40)
+        expected = images.resize(rgb, 40)
+        np.testing.assert_array_equal(levels[0].permute(1, 2, 0), expected)
+        assert sides.tolist() == list(expected.shape[:2])
 
 
 def test_all_settings_travel_inside() -> None:

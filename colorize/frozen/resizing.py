@@ -57,7 +57,10 @@ def cubic_weights(
 
 
 def _box_means(levels: Float[Tensor, "b 3 h w"], box: Int[Tensor, ""]) -> Float[Tensor, "b 3 i j"]:
-    """`images.pixels._box_means`."""
+    """Means of squares, those at the bottom and at the right of what is there.
+
+    As Pillow's `reduce`: sums, times a reciprocal of 24 bits.
+    """
     b, c, h, w = levels.shape
     side = _size(box)
     torch._check(side >= 1)
@@ -69,7 +72,8 @@ def _box_means(levels: Float[Tensor, "b 3 h w"], box: Int[Tensor, ""]) -> Float[
     high, wide = (
         torch.minimum(box, n - box * torch.arange(count)).double() for n, count in ((h, down), (w, right))
     )
-    return (sums / (high[:, None] * wide)).round()
+    count = high[:, None] * wide
+    return ((sums + (count / 2).floor()) * (2.0**24 / count).floor() / 2**24).floor()
 
 
 def _size(value: Int[Tensor, ""]) -> Size:
