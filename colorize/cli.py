@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--weights",
         default=DEFAULT,
         metavar="NAME",
-        help=f"released weights or a file (default: {DEFAULT})",
+        help=f"released weights, a file or hf://OWNER/NAME (default: {DEFAULT})",
     )
     add(
         "--temperature",
@@ -151,7 +151,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.output is not None and os.path.isfile(options.output):
         raise _WrongOption(f"argument -o/--output: {options.output} is a file, expected a folder")
     try:
-        find_weights(options.weights)  # also if it turns out that there is nothing to colour
+        # Also if it turns out that there is nothing to colour.
+        options.weights = find_weights(options.weights)
     except ValueError as error:
         raise _WrongOption(str(error)) from error
     plan = make_plan(options.paths, options.output, options.force)

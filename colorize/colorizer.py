@@ -237,11 +237,12 @@ class Colorizer:
     def load(
         cls, name_or_file: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "auto"
     ) -> "Colorizer":
-        """Load released weights by their name, or a weights file. Nothing in it is run.
+        """Load released weights by their name, a weights file, or `hf://OWNER/NAME` (see `hub.from_hub`) from
+        the Hugging Face Hub. Nothing in it is run.
 
         Raises:
-            ValueError: if there are no such weights, the file is no weights file or damaged, or there is no
-                such device; one line.
+            ValueError: if there are no such weights, the file is no weights file or damaged, the hub does not
+                give it, or there is no such device; one line.
         """
         target = _device(device)
         path = find_weights(name_or_file)

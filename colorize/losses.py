@@ -45,6 +45,8 @@ def soft_cross_entropy(
             f"logits (b, q, h, w) and targets (b, k, h, w) must agree in b, h and w; "
             f"got {tuple(logits.shape)} and {tuple(index.shape)}"
         )
+    if not len(logits):
+        raise ValueError(f"the batch is empty: logits {tuple(logits.shape)}, expected one picture or more")
     loss: Tensor = _SoftCrossEntropy.apply(logits, index, weight, overwrite)
     return loss
 

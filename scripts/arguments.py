@@ -78,6 +78,17 @@ def numbers(name: str, given: Any) -> list[float]:
     return [float(value) for value in values]
 
 
+def at_least(name: str, given: Any, least: int) -> int:
+    """A whole number from `least` on.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        raise ValueError(f"{name} must be a whole number of {least} or more, got {given!r}")
+    return given
+
+
 def paths(name: str, given: Any) -> str | list[str]:
     """One path or pattern, or several.
 
@@ -104,4 +115,4 @@ def writable(name: str, path: str, suffixes: Sequence[str]) -> Path:
     return file
 
 
-__all__ = ["MISSING", "arguments", "numbers", "paths", "run", "writable"]
+__all__ = ["MISSING", "arguments", "at_least", "numbers", "paths", "run", "writable"]

@@ -1,20 +1,24 @@
-"""python -m scripts.prior data=FOLDER|LIST|SHARDS [image_size=64] [bins.source=srgb|data|zhang313]
-[bins.step=10]
-                        [smoothing=gaussian|none] [lambda=0.5] [top=20] [out=outputs/prior.safetensors]
+"""python -m scripts.prior data=FOLDER|LIST|SHARDS [image_size=64]
+                        [bins.source=srgb|data|zhang313] [bins.step=10]
+                        [smoothing=gaussian|none] [gray_threshold=5] [lambda=0.5]
+                        [top=20] [max_broken=0.01] [out=outputs/prior.safetensors]
 
-Counts the colours of photographs (their middle squares at image_size, as training does) in one pass and
-prints the bins used most, each with its share of the pixels and the weight that rebalancing by lambda gives
-it. Writes the prior to `out`, for python train.py loss.prior=FILE, and beside it a picture of the ab plane.
-What bins.*, smoothing
-and gray_threshold mean: configs/loss/rebalanced.yaml.
+Counts the colours of photographs (their middle squares at image_size, as training
+does) in one pass and prints the `top` bins used most, each with its share of the
+pixels and the weight that rebalancing by lambda gives it. Writes the prior to `out`,
+for python train.py loss.prior=FILE, and beside it a picture of the ab plane.
+configs/loss/rebalanced.yaml says what bins.*, smoothing and gray_threshold mean;
+broken photographs are named and left out, up to the share max_broken.
 """
+
+from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from colorize import images
 from colorize.color import lab_to_rgb
 from colorize.data.decoding import BrokenFiles, available_cpus, with_progress
 from colorize.data.sources import find_photos
@@ -23,20 +27,24 @@ from colorize.plane import draw_shares
 from colorize.prior import rebalancing_weights
 from colorize.prior_file import COUNTED_BY, CountedPrior, count_prior
 from colorize.ranges import check_values
-from scripts.arguments import MISSING, arguments, paths, run, writable
+from scripts.arguments import MISSING, arguments, at_least, paths, run, writable
 
+OUT = Path("outputs/prior.safetensors")
 BINS = {"source": "srgb", "step": 10.0, "neighbours": 5, "sigma": 5.0}
 
 
 def main() -> None:
     args = arguments(
         __doc__, data=MISSING, image_size=64, bins=BINS, smoothing="gaussian", gray_threshold=5.0, top=20,
-        max_broken=0.01, out="outputs/prior.safetensors", **{"lambda": 0.5},
+        max_broken=0.01, out=str(OUT), **{"lambda": 0.5},
     )  # fmt: skip
     given = OmegaConf.to_container(args)
     loss = {key: given[key] for key in (*COUNTED_BY, "lambda")}
     check_values(loss, "loss.")
+    at_least("top", args.top, 1)
     check_values({key: given[key] for key in ("image_size", "max_broken")}, "data.")
+    if args.out == str(OUT):
+        OUT.parent.mkdir(exist_ok=True)
     out = writable("out", str(args.out), (".safetensors",))
     photos = find_photos(paths("data", args.data), "data")
     broken = BrokenFiles(args.max_broken, len(photos), "max_broken")
@@ -47,7 +55,7 @@ def main() -> None:
     counted.write(out)
     plane = draw_shares(counted.centers, counted.prior, float(args.bins.step))
     picture = out.with_suffix(".png")
-    Image.fromarray((plane * 255).round().byte().permute(1, 2, 0).numpy()).save(picture)
+    images.write(picture, images.Picture((plane * 255).round().byte().permute(1, 2, 0).numpy()))
     Console().print(table(counted, rebalancing_weights(counted.prior, given["lambda"]), args.top))
     print(f"The ab plane:      {picture}")
     print(f"Train with it:     python train.py loss.prior={out}")

@@ -128,3 +128,8 @@ def test_wrong_shapes_are_named() -> None:
         function(torch.zeros(1, 9, 4, 3), index, weight.float())
     with pytest.raises(ValueError, match="must have the same shape"):
         function(torch.zeros(1, 9, 3, 3), index, weight.float()[:, :1])
+
+
+def test_an_empty_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="the batch is empty"):
+        soft_cross_entropy(torch.zeros(0, 5, 2, 2), torch.zeros(0, 2, 2, 2).long(), torch.zeros(0, 2, 2, 2))
