@@ -182,7 +182,7 @@ def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Out
 
 def _load(options: argparse.Namespace) -> "Predictor":
     try:
-        if options.weights.lower().endswith((".onnx", ".pt2")):
+        if options.weights.suffix.lower() in (".onnx", ".pt2"):
             from colorize.frozen.running import FrozenColorizer
 
             if options.device not in ("auto", "cpu"):
