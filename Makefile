@@ -2,13 +2,14 @@
 # make test        all tests, with coverage, on all cores
 # make check       lint, format, types
 # make benchmark   our maths beside other ways to do the same
+# make demo-page   a page that colours in the browser, at http://127.0.0.1:8000; needs npm
 # Each builds .venv first where it is missing. PYTHON=python3.12 picks another interpreter.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := outputs/demo
 
-.PHONY: demo test check benchmark
+.PHONY: demo test check benchmark demo-page
 
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,3 +31,10 @@ check: $(BIN)/.installed
 
 benchmark: $(BIN)/.installed
 	$(BIN)/python -m scripts.benchmark
+
+demo/node_modules: demo/package.json
+	npm install --prefix demo --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
+
+demo-page: $(BIN)/.installed demo/node_modules
+	$(BIN)/python -m scripts.demo_page

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
 from colorize import images, joining
@@ -35,22 +35,22 @@ def like(
     return Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels
 
 
-def small_lightness(rgb: Shaped[Array, "h w 3"], shorter_side: int) -> Float32[Array, "h2 w2"]:
-    """L* in [0, 100] of a picture at the size at which the network sees it."""
-    return joining.lightness(images.resize(_to_integers(rgb), shorter_side))
+def small(rgb: Shaped[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 3"]:
+    """A picture at the size at which the network sees it."""
+    return images.resize(_to_integers(rgb), shorter_side)
 
 
 def join_small(
     rgb: Shaped[Array, "h w 3"],
     ab: Float[Array, "2 i j"],
-    small: tuple[int, ...],
+    seen: tuple[int, ...],
     stride: int,
     threads: int = 1,
 ) -> Shaped[Array, "h w 3"]:
-    """A picture with its own lightness and the ab that the network saw in a copy of the size `small`."""
+    """A picture with its own lightness and the ab that the network saw in a copy of the shape `seen`."""
     h, w = rgb.shape[:2]
     # The last row and column of `ab` may reach beyond the small picture.
-    return joining.join(rgb, ab, (small[0] / h / stride, small[1] / w / stride), threads)
+    return joining.join(rgb, ab, (seen[0] / h / stride, seen[1] / w / stride), threads)
 
 
 def _checked(image: object) -> Array:

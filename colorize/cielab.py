@@ -12,5 +12,5 @@ XYZ_FROM_RGB = (
 EPSILON = 0.008856  # below it the cube root of CIE Lab turns linear, 7.787 t + 16/116
 SLOPE = 7.787
 KNEE = 0.2068966  # what is EPSILON on the other side of the cube root
-GAMUT_STEPS = 10  # bisection steps towards the gamut: chroma to 2^-10 of itself, a tenth of an ab unit
+GAMUT_STEPS = 6  # bisection steps towards the gamut; between what is left of chroma, 2^-6, RGB is a line
 GAMUT_SLACK = 1e-5  # rounding of white and of the primaries is no reason to search; clamping takes care of it

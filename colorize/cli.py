@@ -181,9 +181,18 @@ def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Out
 
 
 def _load(options: argparse.Namespace) -> "Predictor":
-    from colorize.colorizer import Colorizer  # while the first pictures are read: torch takes its time
-
     try:
+        if options.weights.suffix.lower() in (".onnx", ".pt2"):
+            from colorize.frozen.running import FrozenColorizer
+
+            if options.device not in ("auto", "cpu"):
+                raise _WrongOption(f"argument --device: {options.weights} runs on the processor")
+            frozen = FrozenColorizer.load(options.weights)
+            if options.vividness is not None:
+                frozen.vividness = options.vividness
+            return frozen
+        from colorize.colorizer import Colorizer  # while the first pictures are read: torch takes its time
+
         colorizer = Colorizer.load(options.weights, options.device)
         if options.vividness is not None:
             colorizer.vividness = options.vividness

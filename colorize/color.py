@@ -131,22 +131,26 @@ def lab_to_rgb(lab: Float[Tensor, "*b 3 h w"], gamut: str = "scale") -> Float[Te
 def _scale_into_gamut(linear: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
     """Replace pixels of `linear` outside [0, 1] by the most colourful ones of their lightness and hue inside.
 
-    Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds the edge; only the pixels outside
-    are touched.
+    Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds two between with the edge between
+    them; from one to the other goes a line, up to where it leaves. A last step of bisection would fall to
+    either side by rounding, and show. Only the pixels outside are touched.
     """
     outside = (linear.amin(dim=-3) < -GAMUT_SLACK) | (linear.amax(dim=-3) > 1 + GAMUT_SLACK)
     if not outside.any():
         return linear
     flat_l, flat_ab = (x.movedim(-3, -1)[outside].T[:, :, None] for x in (lightness, ab))  # (1 | 2) n 1
-    low = torch.zeros_like(flat_l)
-    high = torch.ones_like(flat_l)
-    for _ in range(GAMUT_STEPS):
-        middle = (low + high) / 2
-        candidate = _lab_to_linear(flat_l, flat_ab * middle)
-        inside = ((candidate >= -GAMUT_SLACK) & (candidate <= 1 + GAMUT_SLACK)).all(dim=0, keepdim=True)
-        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+    with torch.no_grad():
+        low = torch.zeros_like(flat_l)
+        for k in range(1, GAMUT_STEPS + 1):
+            candidate = _lab_to_linear(flat_l, flat_ab * (low + 0.5**k))
+            inside = ((candidate >= -GAMUT_SLACK) & (candidate <= 1 + GAMUT_SLACK)).all(dim=0, keepdim=True)
+            low = torch.where(inside, low + 0.5**k, low)
+    start, end = (_lab_to_linear(flat_l, flat_ab * c) for c in (low, low + 0.5**GAMUT_STEPS))
+    way = end - start
+    with torch.no_grad():
+        share = torch.where(way == 0, 1.0, (end.clamp(0, 1) - start) / way).amin(dim=0).clamp(0, 1)
     fitted = linear.movedim(-3, -1).clone()
-    fitted[outside] = _lab_to_linear(flat_l, flat_ab * low)[:, :, 0].T
+    fitted[outside] = (start + share * way)[:, :, 0].T
     return fitted.movedim(-1, -3)
 
 

@@ -7,11 +7,11 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
-from colorize import arrays
+from colorize import arrays, joining
 from colorize.bins import Bins
 from colorize.decoding import Decoding, decode
 from colorize.networks import Network, make_network
@@ -146,20 +146,21 @@ class Colorizer:
             ValueError: if the image or a setting is none of these.
         """
         rgb, alpha = arrays.parts(image)
-        small = arrays.small_lightness(rgb, self.image_size)
+        small = arrays.small(rgb, self.image_size)
         ab = self.small_ab(small[None], temperature, saturation)[0]
         colored = arrays.join_small(rgb, ab, small.shape, self.stride, torch.get_num_threads())
         return arrays.like(image, colored, alpha)
 
     def small_ab(
         self,
-        lightness: Float32[Array, "b h w"],
+        small: UInt8[Array, "b h w 3"],
         temperature: float | None = None,
         saturation: float | None = None,
     ) -> Float32[Array, "b 2 h2 w2"]:
-        """`predict_ab` from numpy to numpy."""
+        """`predict_ab` of the lightness of sRGB pictures of the network's size."""
         if self._threads is not None:
             torch.set_num_threads(self._threads)  # of the calling thread
+        lightness = joining.lightness(small.reshape(-1, *small.shape[2:])).reshape(small.shape[:3])
         ab = self.predict_ab(torch.from_numpy(lightness)[:, None], temperature, saturation)
         return np.asarray(ab.cpu().numpy())
 
@@ -203,6 +204,20 @@ class Colorizer:
                 return logits
         return self.network.predict(lightness)
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """Its settings, as JSON can hold them."""
+        return {
+            "network": {"name": self.name, **self.network.options},
+            "bins": {**self.bins_info, "neighbours": self.bins.neighbours, "sigma": self.bins.sigma},
+            "temperature": self.temperature,
+            "image_size": self.image_size,
+            "saturation": self.saturation,
+            "vividness": self.vividness,
+            "guide": self.guide,
+            "training": self.training,
+        }
+
     def save(self, path: str | os.PathLike[str], half: bool = False) -> None:
         """Write the weights file, which stands alone: network, bins, prior and settings.
 
@@ -216,17 +231,7 @@ class Colorizer:
         tensors["bins.centers"] = self.bins.centers
         if self.prior is not None:
             tensors["prior"] = self.prior.float()
-        about = {
-            "network": {"name": self.name, **self.network.options},
-            "bins": {**self.bins_info, "neighbours": self.bins.neighbours, "sigma": self.bins.sigma},
-            "temperature": self.temperature,
-            "image_size": self.image_size,
-            "saturation": self.saturation,
-            "vividness": self.vividness,
-            "guide": self.guide,
-            "training": self.training,
-        }
-        write_weights(path, about, tensors)
+        write_weights(path, self.about, tensors)
 
     @classmethod
     def load(

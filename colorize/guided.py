@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 REACH = 2  # coarse cells either way
 SPREAD = 0.7  # standard deviation over space, in coarse cells
@@ -28,21 +27,36 @@ def guided_upsample(
     """
     if not contrast > 0:
         raise ValueError(f"contrast must be above 0, got {contrast}")
-    h, w = lightness.shape[2:]
-    side = 2 * REACH + 1
-    cells = torch.cat((functional.avg_pool2d(lightness, stride, ceil_mode=True), ab), dim=1)
-    around = functional.pad(cells, [REACH] * 4, mode="replicate").unfold(2, side, 1).unfold(3, side, 1)
-    rows, columns = (torch.arange(n, device=ab.device) for n in (h, w))
-    near = around[:, :, rows // stride][:, :, :, columns // stride]  # b 3 h w side side
-    in_place = _nearness(rows, stride)[:, None, :, None] * _nearness(columns, stride)[None, :, None, :]
-    apart = (near[:, 0] - lightness[:, 0, :, :, None, None]) / contrast
-    weight = in_place * torch.exp(-apart.square() / 2 + (apart.square() / 2).amin(dim=(-1, -2), keepdim=True))
-    total = weight.sum(dim=(-1, -2))
-    return (near[:, 1:] * weight[:, None]).sum(dim=(-1, -2)) / total[:, None]
+    rows, columns = (_Axis(n, stride, ab.device) for n in lightness.shape[2:])
+    cells = torch.cat((rows.means @ lightness @ columns.means.T, ab), dim=1)
+    wide = cells.index_select(3, columns.around.flatten())
+    wide = wide.reshape(*cells.shape[:3], *columns.around.shape).movedim(3, 2)  # b 3 side h2 w
+    near = wide.index_select(3, rows.around.flatten())  # b 3 side (side h) w
+    near = near.reshape(*cells.shape[:2], -1, *lightness.shape[2:])
+    in_place = (rows.nearness[:, :, None] * columns.nearness[:, None, None]).flatten(0, 1)
+    apart = (near[:, 0] - lightness) / contrast
+    apart = apart * apart
+    weight = in_place * torch.exp((apart.amin(dim=1, keepdim=True) - apart) / 2)
+    mean: Tensor = (near[:, 1:] * weight[:, None]).sum(dim=2) / weight.sum(dim=1, keepdim=True)
+    return mean
 
 
-def _nearness(pixels: Tensor, stride: int) -> Float[Tensor, "n side"]:
-    """Weights of the cells from REACH before a pixel's own to REACH behind it, by distance alone."""
-    inside = (pixels % stride + 0.5) / stride - 0.5  # from the middle of the pixel's own cell, in cells
-    offset = torch.arange(-REACH, REACH + 1, device=pixels.device)
-    return torch.exp(-((inside[:, None] - offset) ** 2) / (2 * SPREAD**2))
+class _Axis:
+    """The cells along one side of a picture, in operations that the exporters have for sides not known yet.
+
+    Attributes:
+        means: takes pixels to the means of their cells.
+        around: of each pixel the cells from REACH before its own to REACH behind it; beyond the border its
+            cells go on.
+        nearness: their weights, by distance alone.
+    """
+
+    def __init__(self, pixels: int | torch.SymInt, stride: int, device: torch.device) -> None:
+        at = torch.arange(pixels, device=device)
+        own, offset = at // stride, torch.arange(-REACH, REACH + 1, device=device)[:, None]
+        cells = (pixels + stride - 1) // stride
+        self.around = (own + offset).clamp(0, cells - 1)
+        inside = (at % stride + 0.5) / stride - 0.5  # from the middle of the pixel's own cell, in cells
+        self.nearness = torch.exp(-((inside - offset) ** 2) / (2 * SPREAD**2))
+        member = (torch.arange(cells, device=device)[:, None] == own).float()
+        self.means = member / member.sum(dim=1, keepdim=True)

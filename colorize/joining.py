@@ -111,7 +111,8 @@ class _Worker:
     def settle(self) -> None:
         """Give them the most colourful colours of their lightness and hue inside, as `lab_to_rgb` does.
 
-        Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds the edge between.
+        Chroma times 0 (grey) is inside, times 1 is outside, and bisection finds two between with the edge
+        between them; from one to the other goes a line, up to where it leaves.
         """
         if not self.waiting:
             return
@@ -131,9 +132,17 @@ class _Worker:
                 np.multiply(shares, tried, out=f[::2])
                 f[::2] += root
                 np.copyto(kept, tried, where=self._to_linear(n))
-            np.multiply(shares, kept, out=f[::2])
-            f[::2] += root
-            self._to_linear(n)
+            ends = []
+            for factor in (kept + np.float32(2.0**-GAMUT_STEPS), kept):
+                np.multiply(shares, factor, out=f[::2])
+                f[::2] += root
+                self._to_linear(n)
+                ends.append(self.planes[2, :, :n].copy())
+            outside, inside = ends
+            way = outside - inside
+            allowed = outside.clip(0, _TOP) - inside
+            share = np.divide(allowed, way, out=np.ones_like(way), where=way != 0).min(axis=0).clip(0, 1)
+            np.add(inside, share * way, out=self.planes[2, :, :n])
             fitted = np.empty((n, 3), self.out.dtype)
             self._encode(n, fitted)
             self.out[where] = fitted

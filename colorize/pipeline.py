@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from colorize import arrays, images
 from colorize.targets import Job
@@ -45,9 +45,9 @@ class Predictor(Protocol):
         """Of the processor, for each of the calls that come at the same time."""
 
     def small_ab(
-        self, lightness: Float32[Array, "b h w"], temperature: float | None, saturation: float | None
+        self, small: UInt8[Array, "b h w 3"], temperature: float | None, saturation: float | None
     ) -> Float32[Array, "b 2 h2 w2"]:
-        """ab for L* in [0, 100]. None stands for the weights' own settings."""
+        """ab for sRGB pictures. None stands for the weights' own settings."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _color(job: Job, loading: "Future[_Together]", settings: Settings, threads: 
     try:
         picture = images.read(job.source)
         network = loading.result()
-        small = arrays.small_lightness(picture.rgb, network.predictor.image_size)
+        small = arrays.small(picture.rgb, network.predictor.image_size)
         ab, stride = network(small), network.predictor.stride
         rgb, alpha = arrays.join_small(picture.rgb, ab, small.shape, stride, threads), picture.alpha
         if settings.strip:
@@ -148,7 +148,7 @@ class _Together:
         self._list = threading.Lock()
         self._waiting: list[_Waiting] = []
 
-    def __call__(self, small: Float32[Array, "h w"]) -> Float32[Array, "2 h2 w2"]:
+    def __call__(self, small: UInt8[Array, "h w 3"]) -> Float32[Array, "2 h2 w2"]:
         if self.predictor.batch == 1:
             alone: Array = self._predict(small[None])[0]
             return alone
@@ -159,7 +159,7 @@ class _Together:
             if not mine[1].done():  # else it was with one that had its turn before
                 batch = self._take(mine)
                 try:
-                    results = self._predict(np.stack([lightness for lightness, _ in batch]))
+                    results = self._predict(np.stack([small for small, _ in batch]))
                 except BaseException as error:
                     for _, result in batch:
                         result.set_exception(error)
@@ -177,7 +177,7 @@ class _Together:
             self._waiting = [w for w in self._waiting if id(w) not in taken]
             return batch
 
-    def _predict(self, small: Float32[Array, "b h w"]) -> Float32[Array, "b 2 h2 w2"]:
+    def _predict(self, small: UInt8[Array, "b h w 3"]) -> Float32[Array, "b 2 h2 w2"]:
         return self.predictor.small_ab(small, self.settings.temperature, self.settings.saturation)
 
 

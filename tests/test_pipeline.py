@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorize import images, pipeline
-from colorize.arrays import small_lightness
+from colorize import arrays, images, pipeline
 from colorize.colorizer import Colorizer
 from colorize.images import Picture
 from colorize.pipeline import Outcome, Settings, color_files
@@ -27,10 +26,10 @@ class _Batched(Colorizer):
         self.sizes: list[int] = []
         self.go = threading.Event()
 
-    def small_ab(self, lightness: np.ndarray, *settings: float | None) -> np.ndarray:
-        self.sizes.append(len(lightness))
+    def small_ab(self, small: np.ndarray, *settings: float | None) -> np.ndarray:
+        self.sizes.append(len(small))
         assert self.go.wait(60)
-        return super().small_ab(lightness, *settings)
+        return super().small_ab(small, *settings)
 
 
 def _wait(condition: object) -> None:
@@ -44,18 +43,18 @@ def _wait(condition: object) -> None:
 def test_pictures_of_one_size_share_a_batch_and_nothing_else() -> None:
     colorizer = _Batched()
     together = pipeline._Together(colorizer, Settings())
-    small = [small_lightness(np.roll(photo(), 9 * i, axis=1), 32) for i in range(5)]
-    small.append(np.ascontiguousarray(small[0].T))
+    small = [arrays.small(np.roll(photo(), 9 * i, axis=1), 32) for i in range(5)]
+    small.append(np.ascontiguousarray(small[0].swapaxes(0, 1)))
     with ThreadPoolExecutor(len(small)) as pool:
         results = [pool.submit(together, small[0])]
         _wait(lambda: colorizer.sizes)  # the first is in the network, and the others come meanwhile
-        results += [pool.submit(together, lightness) for lightness in small[1:]]
+        results += [pool.submit(together, picture) for picture in small[1:]]
         _wait(lambda: len(together._waiting) == 5)
         colorizer.go.set()
     assert colorizer.sizes[0] == 1
     assert sorted(colorizer.sizes) == [1, 1, 1, 3]
-    for lightness, result in zip(small, results, strict=True):
-        alone = Colorizer.small_ab(colorizer, lightness[None])[0]
+    for picture, result in zip(small, results, strict=True):
+        alone = Colorizer.small_ab(colorizer, picture[None])[0]
         np.testing.assert_allclose(result.result(), alone, atol=1e-3)
 
 
@@ -63,7 +62,7 @@ def test_an_error_in_the_network_reaches_all_of_the_batch() -> None:
     colorizer = _Batched()
     together = pipeline._Together(colorizer, Settings(temperature=-1.0))
     with ThreadPoolExecutor(3) as pool:
-        results = [pool.submit(together, small_lightness(photo(), 32)) for _ in range(3)]
+        results = [pool.submit(together, arrays.small(photo(), 32)) for _ in range(3)]
         _wait(lambda: colorizer.sizes and len(together._waiting) == 2)
         colorizer.go.set()
     for result in results:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from colorize.arrays import small_lightness
+from colorize.arrays import small as small_picture
 from colorize.colorizer import Colorizer
 from colorize.pipeline import Settings, color_files, cores
 from colorize.released import DEFAULT
@@ -74,7 +74,7 @@ def measure(
             return _seconds(lambda: deque(pool.map(function, things), maxlen=0))
 
         pixels = [_decode(file) for file in files[: len(sources)]]
-        small = [small_lightness(p, colorizer.image_size)[None] for p in pixels]
+        small = [small_picture(p, colorizer.image_size)[None] for p in pixels]
         color = partial(_color, files, colorizer, written, threads)
         color()  # to warm up
         started = _seconds(lambda: _python("-c", "import colorize.colorizer"))

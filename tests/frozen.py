@@ -1,0 +1,71 @@
+"""Frozen files of small networks, each made once for all tests: exporting takes seconds."""
+
+import functools
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+from colorize.bins import Bins, srgb_centers
+from colorize.colorizer import Colorizer
+from colorize.frozen import SUFFIXES, export
+from colorize.frozen.precision import with_precision
+from colorize.networks import make_network
+
+
+def unheard() -> Any:
+    """pytest listens to all loggers, so torch would write down every step of an export."""
+    return mock.patch.object(logging.getLogger("torch.__trace"), "handlers", [])
+
+
+FORMS = ("onnx", "pt2")
+_folder = tempfile.TemporaryDirectory()
+
+
+NETWORKS: dict[
+    str, tuple[dict[str, Any], dict[str, Any]]
+] = {  # their own options, and others of the colorizer
+    "conv8": ({}, {"vividness": 0.5, "saturation": 1.25}),
+    "unet": (
+        {"widths": (8, 12, 16), "down": (1, 1, 2), "up": (1, 1)},
+        {"vividness": 0.8, "guide": 6.0},
+    ),
+    "zhang16": ({"width": 4}, {"prior": None}),
+}
+
+
+@functools.cache
+def network_colorizer(name: str) -> Colorizer:
+    """One of chance that gives strong colours, with settings that are not the defaults."""
+    torch.manual_seed(0)
+    bins = Bins(srgb_centers(40.0))
+    options, settings = NETWORKS[name]
+    network = make_network(name, len(bins), **options)
+    last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1]
+    nn.init.normal_(last.weight, std=2 / last.in_channels**0.5)
+    prior = torch.linspace(1, 2, len(bins))
+    common = {
+        "name": name, "temperature": 0.5, "image_size": 40, "prior": prior / prior.sum(),
+        "bins_info": {"source": "srgb", "step": 40.0}, "training": {"root": "chance", "licence": "CC0"},
+    }  # fmt: skip
+    return Colorizer(network, bins, **{**common, **settings})
+
+
+@functools.cache
+def program(name: str) -> Any:
+    """The exported graph."""
+    with unheard():
+        return export.export_whole(with_precision(network_colorizer(name), "float32"))
+
+
+@functools.cache
+def frozen_file(name: str, form: str) -> Path:
+    """The file that `freeze` leaves."""
+    path = Path(_folder.name) / f"{name}{SUFFIXES[form]}"
+    with mock.patch.object(export, "export_whole", return_value=program(name)), unheard():
+        export.freeze(network_colorizer(name), path, form)
+    return path
