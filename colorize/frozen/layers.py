@@ -119,10 +119,11 @@ def _of_onnx(path: str | os.PathLike[str]) -> Contents:
     wanted = {i.name for i in session.get_inputs()}
     outputs = session.run(None, {k: np.asarray(v) for k, v in feed.items() if k in wanted})
     layers = []
-    for node, output in zip(nodes, outputs, strict=True):
+    for number, (node, output) in enumerate(zip(nodes, outputs, strict=True), start=1):
         weight = weights[node.input[1]]
         parameters = sum(int(np.prod(weights.get(name, (0,)))) for name in node.input[1:])
-        name = next((n for n in node.input[1:] if n in sizes), node.name)
+        # Folding norms into kernels, and smaller weights, leave tensors without a name from the network.
+        name = next((n for n in node.input[1:] if n in sizes and "." in n), f"no. {number}")
         layers.append(
             _layer(name.removeprefix("looking.network."), node.op_type, weight, output.shape, parameters)
         )
@@ -173,4 +174,5 @@ def _of_program(path: str | os.PathLike[str]) -> Contents:
 def _layer(name: str, kind: str, weight: tuple[int, ...], output: tuple[int, ...], parameters: int) -> Layer:
     """With FLOPs from the shapes: an output of a convolution is a product and a sum per weight."""
     per_output = 2 * int(np.prod(weight[1:])) if len(weight) > 1 else 2
+    name = name.removesuffix(".weight").removesuffix(".bias")
     return Layer(name, kind, weight, tuple(output[1:]), parameters, per_output * int(np.prod(output)))
