@@ -34,9 +34,9 @@ _EPILOG = """\
 Folders are searched with all that is in them, but for hidden files and names
 that end in -color, the results of earlier runs. A GIF becomes PNG, and so does
 a BMP with transparency; 16-bit PNG and TIFF stay 16-bit. The paths of results
-are printed, a line each, control characters in them as \\n or \\x1b. The exit
-code is 0, or 1 if a picture failed (the others are done), or 2 for a wrong
-option.
+are printed, a line each, control characters in them as \\n or \\x1b. A name
+that begins with - is given as ./-name.jpg. The exit code is 0, or 1 if a
+picture failed (the others are done), or 2 for a wrong option.
 
 examples:
   python colorize.py grandfather.jpg
@@ -148,7 +148,7 @@ def _run(options: argparse.Namespace) -> int:
     from colorize.released import find_weights
     from colorize.targets import make_plan
 
-    if options.output is not None and os.path.isfile(options.output):
+    if options.output is not None and os.path.exists(options.output) and not os.path.isdir(options.output):
         raise _WrongOption(f"argument -o/--output: {options.output} is a file, expected a folder")
     try:
         # Also if it turns out that there is nothing to colour.

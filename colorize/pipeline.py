@@ -131,7 +131,8 @@ def _color(job: Job, loading: "Future[_Together]", settings: Settings, threads: 
     except MemoryError:
         hint = "too large for this machine's memory; scale it down or use --jobs 1"
         return Outcome(job, f"{job.source}: {hint}")
-    return Outcome(job, note=f"{job.source}: coloured the first of {frames} frames" if frames > 1 else None)
+    what = "pages" if job.target.suffix.lower() in images.SUFFIXES["TIFF"] else "frames"
+    return Outcome(job, note=f"{job.source}: coloured the first of {frames} {what}" if frames > 1 else None)
 
 
 _Waiting = tuple[Array, "Future[Array]"]

@@ -20,6 +20,7 @@ RANGES: dict[str, Range] = {
     "data.batch_size": COUNT,
     "data.windows_per_photo": COUNT,
     "data.memory_gb": NOT_NEGATIVE,
+    "data.disk_gb": NOT_NEGATIVE,
     "data.max_broken": SHARE,
     "data.workers": NOT_NEGATIVE,
     "data.shuffle_block": NOT_NEGATIVE,

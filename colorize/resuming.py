@@ -197,6 +197,8 @@ def check_same_make(there: Mapping[str, object], here: Mapping[str, object]) -> 
         ValueError: naming what differs.
     """
     differing = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    if "network.name" in differing:  # another network has other settings, too
+        differing = [key for key in differing if key == "network.name" or not key.startswith("network.")]
     if differing:
         theirs, ours = (", ".join(f"{key}={make.get(key)}" for key in differing) for make in (there, here))
         raise ValueError(

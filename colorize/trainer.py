@@ -11,7 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -48,7 +48,6 @@ def build_trainer(settings: Mapping[str, Any], run_dir: Path) -> lightning.Train
         precision=precision,
         max_steps=-1 if options["max_steps"] is None else options["max_steps"],
         max_epochs=-1 if options["max_epochs"] is None else options["max_epochs"],
-        max_time=None if options["max_minutes"] is None else {"minutes": options["max_minutes"]},
         # Never fewer than one validation: without one there is no best checkpoint.
         val_check_interval=min(
             options["val_every_steps"], options["max_steps"] or options["val_every_steps"]
@@ -102,6 +101,23 @@ def _callbacks(settings: Mapping[str, Any], run_dir: Path) -> list[Callback]:
     ]
     if patience := options["early_stopping"]:
         callbacks.append(EarlyStopping(options["monitor"], mode=best.mode, patience=patience, verbose=False))
+    if options["max_minutes"] is not None:
+        callbacks.append(TimeLimit(timedelta(minutes=options["max_minutes"])))
     if options["ema_decay"]:
         callbacks.append(EMAWeightAveraging(decay=options["ema_decay"]))
     return callbacks
+
+
+class TimeLimit(Timer):
+    """Ends a run after some time. Several processes ask the first one's clock at log entries alone, where
+    they wait for their devices anyway.
+    """
+
+    @property
+    def state_key(self) -> str:
+        return Timer.__qualname__  # as Lightning's own is called in checkpoints
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *args: Any, **kwargs: Any) -> None:
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.world_size == 1 or trainer.global_step % every == 0:
+            super().on_train_batch_end(trainer, *args, **kwargs)

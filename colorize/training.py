@@ -215,7 +215,8 @@ def _check_devices(accelerator: str, devices: int, sync_batchnorm: bool) -> None
 def _write_names(data: PhotoData, path: Path) -> None:
     """List the validation photographs, to choose temperature and saturation by."""
     if not any(photo.path.suffix == ".tar" for photo in data.splits.val):
-        path.write_text("".join(f"{photo.path.resolve()}\n" for photo in data.splits.val), encoding="utf-8")
+        names = "".join(f"{photo.path.resolve()}\n" for photo in data.splits.val)
+        path.write_text(names, encoding="utf-8", errors="surrogateescape")  # as lists are read
 
 
 def _warn_of_grey_validation(data: PhotoData, threshold: float) -> None:

@@ -35,15 +35,19 @@ def arguments(usage: str | None, places: Sequence[str] = (), **defaults: Any) ->
             bare = bare[len(places) :]
         settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([*words, *bare]))
         missing = OmegaConf.missing_keys(settings)
+        for key, default in defaults.items():
+            if isinstance(default, dict) and not OmegaConf.is_dict(settings[key]):
+                raise ValueError(f"{key} is a group of settings")
     except (OmegaConfBaseException, ValueError):
         missing = set()
         settings = None
     if settings is None or missing:
-        wrong = (
-            f"needs {', '.join(sorted(missing))}"
-            if missing
-            else f"takes {', '.join(f'{k}=' for k in defaults)}"
-        )
+        valid = [
+            f"{key}.{name}=" if name else f"{key}="
+            for key, default in defaults.items()
+            for name in (default if isinstance(default, dict) else [""])
+        ]
+        wrong = f"needs {', '.join(sorted(missing))}" if missing else f"takes {', '.join(valid)}"
         print(
             f"error: {sys.argv[0].rsplit('/', 1)[-1]} {wrong}; got {' '.join(sys.argv[1:])!r}",
             file=sys.stderr,
@@ -57,7 +61,10 @@ def run(main: Callable[[], None], status: int = 2) -> None:
     try:
         main()
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        said = str(error)
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            said = f"{error.filename}: {error.strerror}"
+        print(f"error: {' '.join(said.split())}", file=sys.stderr)
         raise SystemExit(status) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -76,6 +83,18 @@ def numbers(name: str, given: Any) -> list[float]:
         if not number or not 0 <= value < float("inf"):
             raise ValueError(f"{name} takes numbers of 0 or more, got {value!r}")
     return [float(value) for value in values]
+
+
+def number(name: str, given: Any) -> float:
+    """One number of 0 or more.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    values = numbers(name, given)
+    if len(values) != 1:
+        raise ValueError(f"{name} takes one number, got {given}")
+    return values[0]
 
 
 def at_least(name: str, given: Any, least: int) -> int:
@@ -115,4 +134,4 @@ def writable(name: str, path: str, suffixes: Sequence[str]) -> Path:
     return file
 
 
-__all__ = ["MISSING", "arguments", "at_least", "numbers", "paths", "run", "writable"]
+__all__ = ["MISSING", "arguments", "at_least", "number", "numbers", "paths", "run", "writable"]

@@ -1,10 +1,12 @@
-"""python -m scripts.benchmark [runs=15] [data=FOLDER] [device=auto] [parts=maths,step,...] [out=FILE.md]
+"""python -m scripts.benchmark [runs=15] [data=FOLDER] [device=auto]
+                            [parts=maths,step,...] [out=FILE.md]
 
-Everything of one machine in one run: our encoding, loss and colour conversion beside other ways (one batch
-of the paper: 40 photographs whose targets are 44 x 44 pixels, 313 bins), the machine's limits, how cost
-grows, batches of windows, the parts of a training step, and what colouring takes. Medians, the middle half
-of the runs, and the peak of memory on top of what was there. `parts` takes some of it; `out` gets the same
-as Markdown.
+Everything of one machine in one run: our encoding, loss and colour conversion
+beside other ways (one batch of the paper: 40 photographs whose targets are 44 x
+44 pixels, 313 bins), the machine's limits, how cost grows, batches of windows,
+the parts of a training step, and what colouring takes. Medians, the middle half
+of the runs, and the peak of memory on top of what was there. `parts` takes some
+of it; `out` gets the same as Markdown.
 """
 
 from rich.console import Console

@@ -1,7 +1,9 @@
-"""python -m scripts.benchmark_frozen [weights=NAME|FILE] [photograph=FILE] [megapixels=1] [runs=30]
+"""python -m scripts.benchmark_frozen [weights=NAME|FILE] [photograph=FILE]
+                                   [megapixels=1] [runs=30]
 
-What colouring a photograph takes on the processor, with weights or with a frozen file: one of them at a
-time, as the threads of torch would be in the way of others for a while.
+What colouring a photograph takes on the processor, with weights or with a
+frozen file: one of them at a time, as the threads of torch would be in the way
+of others for a while.
 """
 
 import functools

@@ -1,14 +1,17 @@
-"""python -m scripts.choose data=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                         [vividness=[V,..]] [saturation=[S,..]] [guide=C] [below_gray=0]
-                         [rows=10] [max_broken=0.01]
+"""python -m scripts.choose data=FOLDER|LIST|SHARDS [weights=NAME|FILE]
+                         [temperature=[T,..]] [vividness=[V,..]]
+                         [saturation=[S,..]] [guide=C] [below_gray=0] [rows=10]
+                         [max_broken=0.01]
 
-Temperature, vividness and saturation for weights, by validation photographs: of all
-combinations the one with the highest rebalanced AuC whose raw AuC is at most `below_gray`
-points below that of grey pictures, and whose mean chroma is within 30 % of the
-originals'. Prints it (*), grey, and the `rows` combinations with the highest rebalanced
-AuC; `guide` is as the weights have it. Broken photographs are named and left out, up to
-the share max_broken.
+Temperature, vividness and saturation for weights, by validation photographs: of
+all combinations the one with the highest rebalanced AuC whose raw AuC is at
+most `below_gray` points below that of grey pictures, and whose mean chroma is
+within 30 % of the originals'. Prints it (*), grey, and the `rows` combinations
+with the highest rebalanced AuC; `guide` is as the weights have it. Broken
+photographs are named and left out, up to the share max_broken.
 """
+
+import itertools
 
 import torch
 from rich.console import Console
@@ -22,7 +25,7 @@ from colorize.data.sources import find_photos
 from colorize.decoding import Decoding
 from colorize.ranges import check_value
 from colorize.released import DEFAULT
-from scripts.arguments import MISSING, arguments, at_least, numbers, paths, run
+from scripts.arguments import MISSING, arguments, at_least, number, numbers, paths, run
 
 SETTINGS = ("temperature", "vividness", "saturation")
 HEADINGS = ("T", "vividness", "saturation", "AuC %", "rebalanced %", "chroma %")
@@ -33,16 +36,19 @@ def main() -> None:
         __doc__, weights=DEFAULT, data=MISSING, temperature=[0.25, 0.38, 0.6, 1], saturation=[0.8, 1, 1.2],
         vividness=[0, 0.25, 0.5, 0.75, 1], guide=None, below_gray=0, rows=10, max_broken=0.01,
     )  # fmt: skip
-    ts, vs, ss, gs, (below,) = (
-        numbers(key, [] if args[key] is None else args[key])
-        for key in ("temperature", "vividness", "saturation", "guide", "below_gray")
-    )
+    grid = {key: numbers(key, args[key]) for key in SETTINGS}
+    if empty := [key for key, values in grid.items() if not values]:
+        raise ValueError(f"{empty[0]} takes one number or more, got none")
+    below = number("below_gray", args.below_gray)
+    guide = None if args.guide is None else number("guide", args.guide)
     rows = at_least("rows", args.rows, 0)
     check_value("data.max_broken", args.max_broken)
     found = find_photos(paths("data", args.data), "data")
     colorizer = Colorizer.load(str(args.weights))
-    guide = gs[0] if gs else colorizer.guide
-    decodings = {(t, v, s): Decoding(t, s, colorizer.offset(v), guide) for t in ts for v in vs for s in ss}
+    guide = colorizer.guide if guide is None else guide
+    decodings = {
+        (t, v, s): Decoding(t, s, colorizer.offset(v), guide) for t, v, s in itertools.product(*grid.values())
+    }
     names = {" ".join(f"{key}={x:g}" for key, x in zip(SETTINGS, how, strict=True)): how for how in decodings}
     broken = BrokenFiles(args.max_broken, len(found), "max_broken")
     held = HeldPhotos(decode_all(found, colorizer.image_size, broken))

@@ -1,17 +1,21 @@
 """python -m scripts.convert weights=FILE.pth out=FILE.safetensors [image_size=256]
 
-Make a weights file of the authors' released `eccv16` state dict (colorization_release_v2-9b330a0b.pth of
-github.com/richzhang/colorization), so that `colorize.py --weights FILE.safetensors` colours with it. Their
-bin centres are kept; their code decodes without a temperature, and so T is 1. Nothing in the file is run.
+Make a weights file of the authors' released `eccv16` state dict
+(colorization_release_v2-9b330a0b.pth of github.com/richzhang/colorization), so
+that `colorize.py --weights FILE.safetensors` colours with it. Their bin centres
+are kept; their code decodes without a temperature, and so T is 1. Nothing in
+the file is run.
 """
 
 import pickle
+import warnings
 
 import torch
 
 from colorize.bins import Bins
 from colorize.colorizer import Colorizer
 from colorize.networks.zhang16 import Zhang16, from_released
+from colorize.ranges import check_value
 from colorize.weights_file import load_network
 from scripts.arguments import MISSING, arguments, run, writable
 
@@ -19,10 +23,16 @@ from scripts.arguments import MISSING, arguments, run, writable
 def main() -> None:
     args = arguments(__doc__, weights=MISSING, out=MISSING, image_size=256)
     out = writable("out", str(args.out), (".safetensors",))
+    check_value("data.image_size", args.image_size)
     try:
-        state = torch.load(args.weights, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():  # of odd pickles
+            warnings.simplefilter("ignore")
+            state = torch.load(str(args.weights), weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{args.weights} is no state dict that torch can read: {error}") from error
+        # Not in torch's words, which advise to run what is in the file.
+        raise ValueError(
+            f"{args.weights} is no state dict: damaged, or it holds more than tensors (nothing in it was run)"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise ValueError(f"{args.weights} is no state dict: expected names with tensors")
     state, centers = from_released(state)

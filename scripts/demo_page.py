@@ -1,7 +1,8 @@
 """python -m scripts.demo_page [weights=NAME|FILE] [port=8000]
 
-Serve the page of demo/, which colours photographs in the browser, at http://127.0.0.1:PORT. Needs
-onnxruntime-web in demo/node_modules; `make demo-page` puts it there.
+Serve the page of demo/, which colours photographs in the browser, at
+http://127.0.0.1:PORT. Needs onnxruntime-web in demo/node_modules; `make
+demo-page` puts it there.
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 """python -m scripts.download set=ot8 [out=FOLDER] [url=URL]
 
-Fetches the eight outdoor scene categories of Oliva & Torralba 2001 (129 MB, from their page) and lays them
-out as data/ot8/{train,test}/CLASS/NAME.jpg; data/ot8-test.txt says which are for testing. `url` is any other
-address of that zip file, file:///... too. The folder appears when all is there, or not at all.
+Fetches the eight outdoor scene categories of Oliva & Torralba 2001 (129 MB,
+from their page) and lays them out as data/ot8/{train,test}/CLASS/NAME.jpg;
+data/ot8-test.txt says which are for testing. `url` is any other address of that
+zip file, file:///... too. The folder appears when all is there, or not at all.
 """
 
 import tempfile

@@ -1,17 +1,23 @@
-"""python -m scripts.evaluate data.root=FOLDER|LIST|SHARDS [weights=NAME|FILE] [temperature=[T,..]]
-                           [saturation=[S,..]] [vividness=[V,..]] [guide=[C,..]]
-python -m scripts.evaluate outputs=FOLDER reference=FOLDER|LIST|SHARDS [weights=NAME|FILE]
-Both: [prior=NAME|FILE] [protocol=working|zhang16|val5k|resize|whole] [size=PIXELS] [floor=1e-4]
-      [lpips=FILE|none] [resamples=1000] [seed=0] [sheet=100] [out=outputs/evaluation]
+"""python -m scripts.evaluate data.root=FOLDER|LIST|SHARDS [weights=NAME|FILE]
+                           [temperature=[T,..]] [saturation=[S,..]]
+                           [vividness=[V,..]] [guide=[C,..]]
+python -m scripts.evaluate outputs=FOLDER reference=FOLDER|LIST|SHARDS
+                           [weights=NAME|FILE]
+Both: [prior=NAME|FILE] [protocol=working|zhang16|val5k|resize|whole]
+      [size=PIXELS] [floor=1e-4] [lpips=FILE|none] [resamples=1000] [seed=0]
+      [sheet=100] [out=outputs/evaluation]
 
-Metrics of weights over photographs, a row for each temperature, saturation, vividness and guide (what is not
-given is as the weights have it); or of pictures that any tool made, NAME or NAME-color in `outputs` for each
-NAME in `reference`. Beside them gray, the mean colour, a random colour of the prior and the original. Each
-figure has a 95 % interval, by drawing photographs `resamples` times anew.
+Metrics of weights over photographs, a row for each temperature, saturation,
+vividness and guide (what is not given is as the weights have it); or of
+pictures that any tool made, NAME or NAME-color in `outputs` for each NAME in
+`reference`. Beside them gray, the mean colour, a random colour of the prior and
+the original. Each figure has a 95 % interval, by drawing photographs
+`resamples` times anew.
 
-Prints a table; `out` gets results.json and report.html with the `sheet` photographs coloured worst and best.
-docs/evaluation.md says what protocols and figures are. Bins and prior are those of the weights, or of
-`prior`: other weights, or a file of scripts.prior.
+Prints a table; `out` gets results.json and report.html with the `sheet`
+photographs coloured worst and best. docs/evaluation.md says what protocols and
+figures are. Bins and prior are those of the weights, or of `prior`: other
+weights, or a file of scripts.prior.
 """
 
 import itertools

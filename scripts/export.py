@@ -1,9 +1,10 @@
 """python -m scripts.export out=FILE [weights=NAME|FILE] [format=onnx|pt2]
                          [precision=float32|float16|int8] [photographs=FOLDER]
 
-Freeze weights into one file that holds all that colouring takes: FILE.onnx runs in ONNX Runtime, FILE.pt2 in
-PyTorch. It is run beside the original and left only if no pixel differs by more than
-one 8-bit level. Of smaller precisions the loss of quality is measured on the photographs.
+Freeze weights into one file that holds all that colouring takes: FILE.onnx runs
+in ONNX Runtime, FILE.pt2 in PyTorch. It is run beside the original and left
+only if no pixel differs by more than one 8-bit level. Of smaller precisions the
+loss of quality is measured on the photographs.
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """python -m scripts.inspect NAME|FILE
 
-What is inside released weights, a weights file or a frozen file (.onnx, .pt2): layers with their
-shapes, parameters and FLOPs, bins, prior, temperature, and where it all comes from.
+What is inside released weights, a weights file or a frozen file (.onnx, .pt2):
+layers with their shapes, parameters and FLOPs, bins, prior, temperature, and
+where it all comes from.
 """
 
 import sys

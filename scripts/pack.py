@@ -1,11 +1,13 @@
-"""python -m scripts.pack FOLDER|LIST|SHARDS OUT [photographs=1000] [image_size=null] [quality=95] [seed=0]
-                       [workers=null] [max_broken=0.01]
+"""python -m scripts.pack FOLDER|LIST|SHARDS OUT [photographs=1000]
+                       [image_size=null] [quality=95] [seed=0] [workers=null]
+                       [max_broken=0.01]
 
-Writes the photographs into WebDataset shards OUT-000.tar, OUT-001.tar and so on, `photographs` in each,
-shuffled by `seed` (null keeps the folder's order). A sample's key is its path in the folder without the
-suffix, so that folders of classes stay visible. Files go in as they are; with image_size larger ones are
-scaled to that shorter side as JPEG of `quality`. Broken files are named and left out, up to the share
-max_broken. A run that was stopped goes on when it is
+Writes the photographs into WebDataset shards OUT-000.tar, OUT-001.tar and so
+on, `photographs` in each, shuffled by `seed` (null keeps the folder's order). A
+sample's key is its path in the folder without the suffix, so that folders of
+classes stay visible. Files go in as they are; with image_size larger ones are
+scaled to that shorter side as JPEG of `quality`. Broken files are named and
+left out, up to the share max_broken. A run that was stopped goes on when it is
 called again: OUT.json says which shards are finished.
 """
 
@@ -26,6 +28,8 @@ def main() -> None:
     packing = Packing(args.photographs, args.image_size, args.quality, args.seed)
     for key in ("max_broken", "workers"):
         check_value(f"data.{key}", args[key])
+    if str(args.out).endswith("/"):
+        raise ValueError(f"OUT is how the names of shards begin, such as {args.out}photos; got {args.out}")
     out = Path(str(args.out))
     photos = find_photos(paths("data", args.data), "data")
     broken = BrokenFiles(args.max_broken, len(photos), "max_broken")

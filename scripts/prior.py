@@ -1,14 +1,16 @@
 """python -m scripts.prior data=FOLDER|LIST|SHARDS [image_size=64]
                         [bins.source=srgb|data|zhang313] [bins.step=10]
-                        [smoothing=gaussian|none] [gray_threshold=5] [lambda=0.5]
-                        [top=20] [max_broken=0.01] [out=outputs/prior.safetensors]
+                        [smoothing=gaussian|none] [gray_threshold=5]
+                        [lambda=0.5] [top=20] [max_broken=0.01]
+                        [out=outputs/prior.safetensors]
 
-Counts the colours of photographs (their middle squares at image_size, as training
-does) in one pass and prints the `top` bins used most, each with its share of the
-pixels and the weight that rebalancing by lambda gives it. Writes the prior to `out`,
-for python train.py loss.prior=FILE, and beside it a picture of the ab plane.
-configs/loss/rebalanced.yaml says what bins.*, smoothing and gray_threshold mean;
-broken photographs are named and left out, up to the share max_broken.
+Counts the colours of photographs (their middle squares at image_size, as
+training does) in one pass and prints the `top` bins used most, each with its
+share of the pixels and the weight that rebalancing by lambda gives it. Writes
+the prior to `out`, for python train.py loss.prior=FILE, and beside it a picture
+of the ab plane. configs/loss/rebalanced.yaml says what bins.*, smoothing and
+gray_threshold mean; broken photographs are named and left out, up to the share
+max_broken.
 """
 
 from pathlib import Path

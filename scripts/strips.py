@@ -1,8 +1,8 @@
-"""python -m scripts.strips [weights=[NAME|FILE,...]] [data=FOLDER] [only=[NAME,...]] [out=FOLDER]
-[sheet=FILE.png]
+"""python -m scripts.strips [weights=[NAME|FILE,...]] [data=FOLDER]
+                         [only=[NAME,...]] [out=FOLDER] [sheet=FILE.png]
 
-One PNG a photograph: grey | coloured by each of the weights | original. `only` picks photographs by name,
-`sheet` joins the strips into one picture.
+One PNG a photograph: grey | coloured by each of the weights | original. `only`
+picks photographs by name, `sheet` joins the strips into one picture.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """python -m scripts.study_activations [data.root=FOLDER] [key=value ...]
 
-Activations on MNIST: the same network with and without batch normalisation, with each activation; curves of
-training and test accuracy.
+Activations on MNIST: the same network with and without batch normalisation,
+with each activation; curves of training and test accuracy.
 """
 
 from typing import Any

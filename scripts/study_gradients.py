@@ -1,7 +1,8 @@
 """python -m scripts.study_gradients [key=value ...]
 
-The vanishing gradient: norms of each layer's gradient in a deep network at the start and while it trains, by
-activation; and a sheet of all activations with their derivatives.
+The vanishing gradient: norms of each layer's gradient in a deep network at the
+start and while it trains, by activation; and a sheet of all activations with
+their derivatives.
 """
 
 from typing import Any

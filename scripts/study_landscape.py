@@ -1,7 +1,7 @@
 """python -m scripts.study_landscape [key=value ...]
 
-What L1 and L2 do to the weights of a trained network and to the optimum of a regression; the rules of a step
-checked against the closed form.
+What L1 and L2 do to the weights of a trained network and to the optimum of a
+regression; the rules of a step checked against the closed form.
 """
 
 from typing import Any

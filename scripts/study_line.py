@@ -1,7 +1,8 @@
 """python -m scripts.study_line [key=value ...]
 
-L1 against L2 on a line with outliers: a 1-10-10-10-1 network under each penalty, batch size 1, absolute
-error; what L1 disconnected is pruned, and the smaller network trained again.
+L1 against L2 on a line with outliers: a 1-10-10-10-1 network under each
+penalty, batch size 1, absolute error; what L1 disconnected is pruned, and the
+smaller network trained again.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """python -m scripts.study_places [key=value ...]
 
-Kernel, bias and activity regularizers on the regression y = w x + b: weight, bias and outputs with
-each alone.
+Kernel, bias and activity regularizers on the regression y = w x + b: weight,
+bias and outputs with each alone.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """python -m scripts.study_sweep [key=value ...]
 
-Dropout, early stopping and augmentation on the colorizer: each alone, none and all of them, on few
-photographs of ot8, or of the sample where ot8 is absent.
+Dropout, early stopping and augmentation on the colorizer: each alone, none and
+all of them, on few photographs of ot8, or of the sample where ot8 is absent.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """python -m scripts.study_temperature [key=value ...]
 
-Softmax at a temperature: the article's three examples, then photographs decoded at T = 1 (the mean) down to
-T = 0 (the mode).
+Softmax at a temperature: the article's three examples, then photographs decoded
+at T = 1 (the mean) down to T = 0 (the mode).
 """
 
 from typing import Any

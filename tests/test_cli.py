@@ -111,6 +111,7 @@ def test_options_found_wrong_later(pictures: Path, weights: Path, capfd: pytest.
         ("--weights", "bad.safetensors"): "bad.safetensors: damaged, or not a safetensors file",
         ("--weights", str(weights), "--device", "cuda:77"): "no device 'cuda:77' here; expected auto, cpu",
         ("-o", "a.png"): "argument -o/--output: a.png is a file, expected a folder",
+        ("-o", os.devnull): f"argument -o/--output: {os.devnull} is a file, expected a folder",
     }.items():
         assert main(["x/a.jpg", *arguments]) == 2
         out, err = capfd.readouterr()

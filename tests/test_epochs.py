@@ -114,6 +114,8 @@ def test_reading_ahead_joins_neighbours(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("os.posix_fadvise", lambda _, start, length, __: calls.append((start, length)))
     read_ahead(photos, torch.tensor([7, 1, 2, 3, 8]), gap=500)
     assert calls == [(1536, 2 * 1024 + 900), (7680, 1024 + 900)]
+    photos[0].path.unlink()  # which decoding says
+    read_ahead(photos, torch.tensor([1]))
 
 
 def test_the_index_of_a_shard_is_kept_and_never_trusted_when_damaged(

@@ -1,12 +1,14 @@
 """Decoded photographs kept on disk: the same as decoding them, and made anew where damaged."""
 
 import json
+import math
 import os
 from pathlib import Path
 
 import pytest
 import safetensors
 import torch
+from filelock import FileLock
 
 from colorize.data import PhotoData, decoding, kept
 from colorize.data.decoding import BrokenFiles, decode, decode_all
@@ -128,6 +130,35 @@ def test_broken_files_are_named_and_counted_from_the_copy_too(
         assert sum(len(held) for held in again.held.values()) == 10
         with pytest.raises(ValueError, match=r"2 of 12 photographs are broken, more than data\.max_broken"):
             data_of(folder, tmp_path / "cache", max_broken=0.1)
+
+
+def test_copies_used_longest_ago_make_room_but_for_one_in_use(folder: Path, tmp_path: Path) -> None:
+    cache, photos = tmp_path / "cache", find_photos(str(folder))
+
+    def hold(first: int, most_bytes: float = math.inf) -> Path:
+        kept.hold(photos[first:], 32, BrokenFiles(0, 10), cache, most_bytes)
+        return cache / f"photographs-{kept.key(photos[first:], 32)}.safetensors"
+
+    paths = [hold(first) for first in range(4)]
+    left_by_killed = cache / "photographs-0.part"
+    left_by_killed.write_bytes(b"0" * 1000)
+    for seconds, path in enumerate([*paths, left_by_killed]):
+        os.utime(path, (seconds, seconds))
+    with FileLock(paths[1].with_suffix(".lock")):  # another run reads it
+        hold(0, most_bytes=sum(path.stat().st_size for path in paths[:2]))
+    assert copies(tmp_path) == sorted(paths[:2])
+    assert not left_by_killed.exists()
+    hold(2, most_bytes=0)
+    assert copies(tmp_path) == [paths[2]]
+
+
+def test_a_photograph_that_vanishes_is_a_broken_one(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = find_photos(str(folder))
+    photos[3].path.unlink()
+    assert len(kept.hold(photos, 32, BrokenFiles(0, 10), tmp_path / "cache")) == 9
+    assert capsys.readouterr().err == f"skipped {photos[3]}: cannot be read: No such file or directory\n"
 
 
 def test_a_folder_that_takes_no_copy_is_one_clear_line(folder: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """python -m scripts.pack: shards that WebDataset and training read, the same at every run, restartable."""
 
+import errno
 import gc
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -55,6 +57,7 @@ def test_the_command_writes_shards_that_can_be_trained_on(
         ((str(folder), "out", "more"), "takes data=, out=, photographs="),
         ((str(folder), "out", "quality=0"), "quality must be a whole number from 1 to 100, got 0"),
         ((f"{folder}/nowhere", "out"), "there is no"),
+        ((str(folder), "out/"), "OUT is how the names of shards begin, such as out/photos; got out/"),
     ):
         with pytest.raises(SystemExit):
             script(monkeypatch, *words)
@@ -157,6 +160,20 @@ def test_a_killed_run_goes_on(folder: Path, tmp_path: Path) -> None:
     process.wait()
     shards = packed(folder, tmp_path / "set", photographs=4)
     assert [shard.read_bytes() for shard in shards] == whole
+
+
+def test_a_full_disk_is_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_encoded", full)
+        with pytest.raises(
+            ValueError, match=r"^\S*set-000\.tar: cannot be written: No space left on device$"
+        ):
+            packed(folder, tmp_path / "set")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "set.json"]
+    packed(folder, tmp_path / "set")
 
 
 def test_shards_of_others_are_never_replaced(folder: Path, tmp_path: Path) -> None:

@@ -127,8 +127,10 @@ def test_more_than_one_frame_is_said(tmp_path: Path, suffix: str) -> None:
         source.write_bytes(tiff_bytes(np.zeros((3, 20, 30, 3), np.uint16), photometric="rgb"))
     else:
         frames[0].save(source, save_all=True, append_images=frames[1:], lossless=True)
-    job = Job(source, tmp_path / "a-color.png")
+    tiff = suffix.endswith(".tif")
+    job = Job(source, tmp_path / f"a-color{'.tif' if tiff else '.png'}")
     (outcome,) = color_files([job], tiny_colorizer, Settings(), 1)
-    assert outcome == Outcome(job, note=f"{source}: coloured the first of 3 frames")
+    note = f"{source}: coloured the first of 3 {'pages' if tiff else 'frames'}"
+    assert outcome == Outcome(job, note=note)
     first = images.read(job.target)
     assert first.frames == 1

@@ -4,14 +4,18 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
+import lightning
 import pytest
 import torch
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
 from colorize.data.windows import EpochOrder
 from colorize.ranks import is_first
+from colorize.trainer import TimeLimit
 from tests.runs import QUICK, ROOT, run
 
 SAME = ["network.batch_norm=false", "data.augment.flip=0", "trainer.max_steps=3", "trainer.val_every_steps=3"]
@@ -52,6 +56,22 @@ def test_ranks_share_an_epoch_without_overlap_and_their_batches_make_the_global_
     assert len(alone) == len(ranks[0]) == len(ranks[1]) == 6
     for whole, *parts in zip(alone, *ranks, strict=True):
         assert sorted(whole) == sorted(parts[0] + parts[1])
+
+
+@pytest.mark.parametrize(("processes", "asked"), [(1, list(range(1, 13))), (2, [5, 10])])
+def test_processes_agree_on_the_time_at_log_entries(processes: int, asked: list[int]) -> None:
+    steps = []
+    trainer = Mock(lightning.Trainer, world_size=processes, log_every_n_steps=5, should_stop=False)
+    trainer.strategy.broadcast = lambda stop: steps.append(trainer.global_step) or stop
+    limit = TimeLimit(timedelta(minutes=1))
+    for trainer.global_step in range(1, 13):
+        limit.on_train_batch_end(trainer)
+    assert steps == asked
+    assert not trainer.should_stop
+    limit.load_state_dict({"time_elapsed": {"train": 60.0}})
+    trainer.global_step = 15
+    limit.on_train_batch_end(trainer)
+    assert trainer.should_stop
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from colorize import Colorizer
 from colorize.data import PhotoData
 from colorize.module import ColorizationModule
+from colorize.resuming import check_same_make
 from tests.runs import last_state, run, same_weights
 
 LAST_STEP = 9  # in the middle of the second epoch of seven steps
@@ -162,6 +163,13 @@ def test_what_cannot_be_resumed_is_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message) as caught:
             run(tmp_path / "second", f"trainer.resume={path}", words)
         assert "\n" not in str(caught.value)
+
+
+def test_another_network_is_named_without_its_settings() -> None:
+    there = {"network.name": "conv8", "network.stride": 1, "bins": "77 at step 20"}
+    here = {"network.name": "unet", "network.down": [2, 2], "bins": "77 at step 20"}
+    with pytest.raises(ValueError, match=r"with network\.name=conv8; this one has network\.name=unet; give"):
+        check_same_make(there, here)
 
 
 @pytest.mark.skipif("state_dict" not in vars(PhotoData), reason="epochs are not taken up in their middle yet")

@@ -1,5 +1,6 @@
 """Wrong arguments of the scripts: one line and exit code 2, before the work begins."""
 
+import ast
 import importlib
 import sys
 from collections.abc import Callable
@@ -30,6 +31,15 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         ("evaluate data=data/sample/val temperature=[a]", "temperature takes numbers of 0 or more, got 'a'"),
         ("evaluate data=data/sample/val temperature=[-1]", "temperature takes numbers of 0 or more, got -1"),
         ("evaluate data=data/sample/val saturation=inf", "saturation takes numbers of 0 or more, got 'inf'"),
+        ("choose data=data/sample/val temperature=[]", "temperature takes one number or more, got none"),
+        ("choose data=data/sample/val vividness=null", "vividness takes numbers of 0 or more, got None"),
+        ("choose data=data/sample/val guide=[1,2]", "guide takes one number, got [1, 2]"),
+        ("choose data=data/sample/val below_gray=[]", "below_gray takes one number, got []"),
+        ("convert weights=nowhere.pth out=x.safetensors", "nowhere.pth: No such file or directory"),
+        ("convert weights=5 out=x.safetensors image_size=x", "image_size must be from 1 to 8192, got 'x'"),
+        ("convert weights=README.md out=x.safetensors", "README.md is no state dict: damaged, or it holds"),
+        ("prior data=data/sample/val bins=5", "prior takes data=, image_size=, bins.source=, bins.step="),
+        ("release weights=x name=x command=c hardware=h licence=l guide=a", "guide takes numbers of 0 or"),
         ("evaluate data=5", "data takes a folder, a .txt list, .tar shards or a list of those; got 5"),
         ("evaluate data=nowhere", "there is no nowhere; data takes a folder"),
         ("strips only=[nosuch]", "only: there is no photograph nosuch in data/sample/test"),
@@ -76,3 +86,14 @@ def test_release_replaces_weights_only_by_force(
     assert Colorizer.load(tmp_path / "tiny.safetensors").temperature == 0.5
     call("release", *words, "name=tiny", "temperature=0.7", "force=true")
     assert Colorizer.load(tmp_path / "tiny.safetensors").temperature == 0.7
+
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text())
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_usage_fits_80_columns(name: str) -> None:
+    usage = ast.get_docstring(ast.parse((ROOT / f"scripts/{name}.py").read_text()))
+    assert usage is not None
+    assert usage.startswith(f"python -m scripts.{name} ")
+    assert max(map(len, usage.splitlines())) <= 80

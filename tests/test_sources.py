@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from colorize.data import PhotoData
 from colorize.data.sources import find_photos, find_splits
+from colorize.training import _write_names
 from tests.photos import save_photo
 
 
@@ -67,3 +70,13 @@ def test_messages_name_the_setting_that_is_wrong(album: Path) -> None:
         find_splits(str(album), val_root="nowhere")
     with pytest.raises(ValueError, match=r"data\.val_root is empty"):
         find_splits(str(album), val_root="")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file systems take Unicode alone")
+def test_a_list_names_files_by_their_bytes(album: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (album / "a.png").rename(album / name)
+    data = PhotoData(str(album), val_root=str(album / name), cache="none", image_size=16, window=16)
+    _write_names(data, tmp_path / "val.txt")
+    assert (tmp_path / "val.txt").read_bytes() == os.fsencode(album / name) + b"\n"
+    assert [photo.path for photo in find_photos(str(tmp_path / "val.txt"))] == [album / name]

@@ -3,11 +3,14 @@ again.
 
 A file holds one set at one size: the tensors of `HeldPhotos` and the broken photographs, as safetensors. It
 is found by a hash of the photographs' names, sizes and times of change, and of the size they are decoded to.
-What it holds is checked against its hashes at every start; a damaged file is made anew.
+What it holds is checked against its hashes at every start; a damaged file is made anew. Where all files
+together take more than they may, those that were used longest ago are removed.
 """
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import safetensors
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from colorize.data.decoding import BrokenFiles, available_cpus, decode_all, with_progress
 from colorize.data.held import DIGEST_SIZE, HeldPhotos, digest
@@ -26,7 +29,11 @@ HEADER = 1024  # bytes, of which the last are spaces: the file's sizes are known
 
 
 def hold(
-    photos: Sequence[Photo], image_size: int, broken: BrokenFiles, folder: Path | None = None
+    photos: Sequence[Photo],
+    image_size: int,
+    broken: BrokenFiles,
+    folder: Path | None = None,
+    most_bytes: float = math.inf,
 ) -> HeldPhotos:
     """Decode photographs, or map what a run before has kept of them.
 
@@ -36,6 +43,7 @@ def hold(
         broken: where broken photographs are named and counted, also those that a run before has found.
         folder: where decoded photographs are kept; None to have them in memory alone. Of several processes
             that want the same ones, one decodes and the others wait.
+        most_bytes: what all sets in `folder` may take; those used longest ago are removed, never this one.
 
     Raises:
         ValueError: if more are broken than `broken` allows, or all, or `folder` cannot take them.
@@ -50,6 +58,9 @@ def hold(
             if kept is None:
                 _write(path, photos, image_size, broken)
                 kept = _opened(path)
+            with contextlib.suppress(PermissionError):  # of another user's copy
+                os.utime(path)  # for `_make_room`
+        _make_room(folder, path, most_bytes)
     except OSError as error:
         raise ValueError(
             f"{path}: decoded photographs cannot be kept here: {error.strerror or error}; choose another "
@@ -63,14 +74,40 @@ def hold(
     return held
 
 
+def _make_room(folder: Path, in_use: Path, most_bytes: float) -> None:
+    """Remove what was used longest ago, and what killed runs left; what another run is at is left to it."""
+    with FileLock(folder / "photographs.lock"):
+        about = []
+        for path in folder.glob("photographs-*"):
+            if path.suffix in (".safetensors", ".part"):
+                with contextlib.suppress(FileNotFoundError):  # another run has just finished it
+                    status = path.stat()
+                    about.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in about)
+        for _, size, path in sorted(about):
+            if total > most_bytes and path != in_use:
+                with contextlib.suppress(Timeout, PermissionError):
+                    with FileLock(path.with_suffix(".lock"), timeout=0):
+                        path.unlink(missing_ok=True)
+                    total -= size
+
+
 def key(photos: Sequence[Photo], image_size: int | None = None) -> str:
     """A hash of photographs by names, sizes and times of change, and of the size they are decoded to."""
-    modified = {path: path.stat().st_mtime_ns for path in {photo.path for photo in photos}}
+    modified = {path: _time_of_change(path) for path in {photo.path for photo in photos}}
     content = hashlib.blake2b(f"{FORMAT} {image_size}\n".encode(), digest_size=DIGEST_SIZE)
     for photo in photos:
         about = (photo.name, photo.size, photo.offset, modified[photo.path])
         content.update("\0".join(map(str, about)).encode(errors="surrogateescape") + b"\n")
     return content.hexdigest()
+
+
+def _time_of_change(path: Path) -> int | None:
+    """In ns; None where the file cannot be reached any more, which reading it will say."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _write(path: Path, photos: Sequence[Photo], image_size: int, broken: BrokenFiles) -> None:

@@ -41,6 +41,8 @@ class PhotoData(lightning.LightningDataModule):
             ones on a GPU of which they take at most a quarter of the free memory.
         memory_gb: what "auto" may hold, by an estimate that takes photographs as 4:3.
         disk_copy: whether held photographs are kept decoded in `cache_dir` too, for the next run.
+        disk_gb: what all such sets in `cache_dir` may take; those used longest ago are removed, but never
+            this one.
         max_broken: share of broken files above which training stops.
         workers: processes that decode where photographs are not held; null for one a CPU.
         shuffle_block: for shards on disks that are slow at random access, where photographs are not held: how
@@ -66,6 +68,7 @@ class PhotoData(lightning.LightningDataModule):
         cache: str = "auto",
         memory_gb: float = 4.0,
         disk_copy: bool = True,
+        disk_gb: float = 20.0,
         max_broken: float = 0.01,
         workers: int | None = None,
         shuffle_block: int = 0,
@@ -74,10 +77,11 @@ class PhotoData(lightning.LightningDataModule):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        limits = {"memory_gb": memory_gb, "max_broken": max_broken, "workers": workers, "cache": cache}
+        limits = {"memory_gb": memory_gb, "disk_gb": disk_gb, "max_broken": max_broken}
+        choices = {"workers": workers, "cache": cache}
         sizes = {"image_size": image_size, "window": window, "batch_size": batch_size}
         counts = {"windows_per_photo": windows_per_photo, "shuffle_block": shuffle_block}
-        check_values({**sizes, **counts, **limits}, "data.")
+        check_values({**sizes, **counts, **limits, **choices}, "data.")
         self.image_size, self.window, self.batch_size = image_size, window, batch_size
         self.windows_per_photo, self.shuffle_block = windows_per_photo, shuffle_block
         self.cache, self.memory_gb, self.max_broken = cache, memory_gb, max_broken
@@ -85,7 +89,7 @@ class PhotoData(lightning.LightningDataModule):
         self.augment = make_augment(augment or {})
         self.seed = seed
         folder = None if cache_dir is None else Path(cache_dir)
-        self.copies = folder if disk_copy else None
+        self.copies, self.disk_gb = folder if disk_copy else None, disk_gb
         self.splits = find_splits(root, val_root, val_share, seed, folder)
         self.broken = BrokenFiles(max_broken, sum(len(photos) for photos in vars(self.splits).values()))
         self.held: dict[str, HeldPhotos] = {}
@@ -103,7 +107,8 @@ class PhotoData(lightning.LightningDataModule):
         )
         if not photos:
             return
-        everything = kept.hold(photos, self.image_size, self.broken, self.copies)
+        most = self.disk_gb * 2**30
+        everything = kept.hold(photos, self.image_size, self.broken, self.copies, most)
         whole = [photo for photo in photos if photo not in self.broken.found]
         place = {photo: i for i, photo in enumerate(whole)}
         for name in names:

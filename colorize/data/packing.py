@@ -77,8 +77,8 @@ def pack(
         the shards' paths.
 
     Raises:
-        ValueError: if there are shards of other photographs or settings at `out`, or more photographs are
-            broken than `broken` allows.
+        ValueError: if there are shards of other photographs or settings at `out`, more photographs are
+            broken than `broken` allows, or a shard cannot be written.
     """
     plan = _plan(photos, out, packing)
     report = out.with_name(f"{out.name}.json")
@@ -100,6 +100,8 @@ def pack(
         generator=torch.Generator(),
     )
     for name, made in zip(missing, with_progress(made_shards, "Writing shards", len(missing)), strict=True):
+        if "error" in made:
+            raise ValueError(made["error"])
         finished[name] = made
         _write_report(report, about)
         _count_broken(broken, plan[name], made)
@@ -200,6 +202,8 @@ class _Shards(Dataset[dict[str, Any]]):
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))
             os.replace(partial, path)
+        except OSError as error:  # for `pack` to raise: a worker's own would be a traceback
+            return {"error": f"{path}: cannot be written: {error.strerror or error}"}
         finally:
             partial.unlink(missing_ok=True)
         count = len(self.shards[number]) - len(failures)

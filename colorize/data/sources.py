@@ -224,7 +224,9 @@ def _in_folder(folder: Path) -> list[Photo]:
 
 def _in_list(list_file: Path) -> list[Photo]:
     photos = []
-    for number, line in enumerate(list_file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    # Of a name that is not UTF-8 the bytes stay as they are, as Python has them in paths.
+    text = list_file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         path = list_file.parent / Path(line.strip()).expanduser()

@@ -1,5 +1,6 @@
 """Windows of photographs that memory does not hold: read and decoded as they come, by worker processes."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -100,7 +101,7 @@ def read_ahead(photos: Sequence[Photo], which: Int[Tensor, " n"], gap: int = 2**
         else:
             known.append([photo.offset, photo.offset + photo.size])
     for path, ranges in stretches.items():
-        with open(path, "rb") as file:
+        with contextlib.suppress(OSError), open(path, "rb") as file:  # which decoding will say
             for start, end in ranges:
                 os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_WILLNEED)
 

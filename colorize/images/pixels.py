@@ -73,6 +73,7 @@ def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 
     factor = max(1, min(h // h2, w // w2) // BOX_TO_PIXEL)
     image = Image.fromarray(_box_means(rgb[:, :, 0] if grey else rgb, factor))
     box = (0, 0, w / factor, h / factor)  # the last row and column may be of a part
+    # A copy: of an array that cannot be written to torch makes no tensor without a warning.
     small = np.array(image.resize((w2, h2), Image.Resampling.BICUBIC, box))
     return np.repeat(small[:, :, None], 3, axis=2) if grey else small
 

@@ -31,7 +31,8 @@ def choose_photographs(root: str, train: int, val: int, folder: Path, seed: int)
     for key, photos, wanted in (("root", splits.train, train), ("val_root", splits.val, val)):
         chosen = torch.randperm(len(photos), generator=generator)[:wanted].tolist()
         listed = folder / ("train.txt" if key == "root" else "val.txt")
-        listed.write_text("".join(f"{photos[i].path.resolve()}\n" for i in chosen), encoding="utf-8")
+        names = "".join(f"{photos[i].path.resolve()}\n" for i in chosen)
+        listed.write_text(names, encoding="utf-8", errors="surrogateescape")  # as lists are read
         overrides.append(f"data.{key}='{listed.resolve()}'")
     return overrides
 
