@@ -237,8 +237,7 @@ class Colorizer:
     def load(
         cls, name_or_file: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "auto"
     ) -> "Colorizer":
-        """Load released weights by their name, a weights file, or `hf://OWNER/NAME` (see `hub.from_hub`) from
-        the Hugging Face Hub. Nothing in it is run.
+        """Load released weights by name, a weights file, or `hf://OWNER/NAME` (`hub.from_hub`). Runs nothing.
 
         Raises:
             ValueError: if there are no such weights, the file is no weights file or damaged, the hub does not
@@ -286,9 +285,7 @@ def _device(device: str | torch.device) -> torch.device:
         target = torch.device(device)
         torch.zeros(1, device=target).cpu()  # finds out whether it is there, and works
     except (RuntimeError, AssertionError) as error:  # NotImplementedError is among the former
-        raise ValueError(
-            f"no device {str(device)!r} here; expected auto, cpu, cuda, cuda:N or mps"
-        ) from error
+        raise ValueError(f"no device '{device}' here; expected auto, cpu, cuda, cuda:N or mps") from error
     return target
 
 

@@ -50,6 +50,7 @@ def run() -> int:
             if bare := [word for word in words if "=" not in word and not word.startswith("~")]:
                 raise ValueError(f"settings are key=value; got {bare[0]!r}")
             check_overrides(words)
+            _check_folder(words, "hydra.sweep.dir" if sweep else "hydra.run.dir")
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -70,6 +71,16 @@ def run() -> int:
 
     job()
     return max(codes, default=0)
+
+
+def _check_folder(words: Sequence[str], key: str) -> None:
+    """Refuse a folder that cannot be made: Hydra makes it before `job`, and would end in a traceback."""
+    (text,) = [word.partition("=")[2] for word in words if word.startswith(f"{key}=")][-1:] or ["outputs"]
+    folder = Path(text.strip("'\""))
+    if "${" not in text:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise ValueError(f"{key}: cannot write into {there}; give another folder")
 
 
 def _run_beside(words: Sequence[str], sweep: bool) -> int:

@@ -20,10 +20,10 @@ def find_alexnet() -> Path | None:
 
 
 def how_to_get_lpips() -> str:
-    """One line for those who have no weights."""
+    """For those who have no weights."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     address = f"https://download.pytorch.org/models/{ALEXNET}"
-    return f"LPIPS is left out: put {address} into {folder}, or give lpips=FILE"
+    return f"LPIPS is left out: put {address}\ninto {folder}, or give lpips=FILE"
 
 
 def load_lpips(path: Path, device: torch.device | str = "cpu") -> Lpips:

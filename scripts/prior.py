@@ -33,12 +33,13 @@ from scripts.arguments import MISSING, arguments, at_least, paths, run, writable
 
 OUT = Path("outputs/prior.safetensors")
 BINS = {"source": "srgb", "step": 10.0, "neighbours": 5, "sigma": 5.0}
+COUNTED = {"smoothing": "gaussian", "gray_threshold": 5.0}
 
 
 def main() -> None:
     args = arguments(
-        __doc__, data=MISSING, image_size=64, bins=BINS, smoothing="gaussian", gray_threshold=5.0, top=20,
-        max_broken=0.01, out=str(OUT), **{"lambda": 0.5},
+        __doc__, data=MISSING, image_size=64, bins=BINS, **COUNTED, top=20, max_broken=0.01, out=str(OUT),
+        **{"lambda": 0.5},
     )  # fmt: skip
     given = OmegaConf.to_container(args)
     loss = {key: given[key] for key in (*COUNTED_BY, "lambda")}
@@ -60,7 +61,12 @@ def main() -> None:
     images.write(picture, images.Picture((plane * 255).round().byte().permute(1, 2, 0).numpy()))
     Console().print(table(counted, rebalancing_weights(counted.prior, given["lambda"]), args.top))
     print(f"The ab plane:      {picture}")
-    print(f"Train with it:     python train.py loss.prior={out}")
+    chosen = {f"loss.bins.{key}": args.bins[key] for key in BINS if args.bins[key] != BINS[key]}
+    chosen |= {
+        f"loss.{key}": args[key] for key in ("smoothing", "gray_threshold") if args[key] != COUNTED[key]
+    }
+    words = [f"loss.prior={out}", *(f"{key}={value}" for key, value in chosen.items())]
+    print(f"Train with it:     python train.py {' '.join(words)}")
 
 
 def table(counted: CountedPrior, weights: torch.Tensor, top: int) -> Table:

@@ -31,7 +31,8 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     said = capsys.readouterr().out
     assert "in 56 photographs" in said
     assert said.count("│") == 3 * 6
-    assert f"python train.py loss.prior={tmp_path}/p.safetensors" in said
+    bins = "loss.bins.source=data loss.bins.step=20"
+    assert f"python train.py loss.prior={tmp_path}/p.safetensors {bins}\n" in said
     return tmp_path / "p.safetensors"
 
 

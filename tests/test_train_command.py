@@ -70,3 +70,13 @@ def test_launchers_of_sweeps_compose(name: str) -> None:
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         cfg = compose("train", [f"hydra/launcher={name}"], return_hydra_config=True)
     assert plugin in cfg.hydra.launcher._target_
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("sys.argv", ["train.py", f"hydra.run.dir={tmp_path}/file/run"])
+    assert run() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: hydra.run.dir: cannot write into {tmp_path}/file; give another folder"
