@@ -1,5 +1,6 @@
 """Pictures in memory, of the kinds that colouring takes, on their way to the network and back; no torch."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,31 @@ from PIL import Image
 from colorize import images, joining
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def colored(
+    image: object,
+    shorter_side: int,
+    stride: int,
+    small_ab: Callable[[UInt8[Array, "1 h w 3"]], Float[Array, "1 2 i j"]],
+    threads: int,
+) -> Image.Image | Shaped[Array, "h w c"]:
+    """A picture coloured, of the same sort.
+
+    Args:
+        image: of a kind that `parts` takes.
+        shorter_side: of the copy that the network sees.
+        stride: pixels of that copy to one of the ab that come of it.
+        small_ab: gives the copy's ab.
+        threads: that join the ab with the picture.
+
+    Raises:
+        ValueError: if the image is of no such kind.
+    """
+    rgb, alpha = parts(image)
+    seen = small(rgb, shorter_side)
+    ab = small_ab(seen[None])[0]
+    return like(image, join_small(rgb, ab, seen.shape, stride, threads), alpha)
 
 
 def parts(image: object) -> tuple[Shaped[Array, "h w 3"], Shaped[Array, "h w"] | None]:

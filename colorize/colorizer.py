@@ -1,8 +1,8 @@
 """The colorizer that people use: a picture in, the same in colour out. Never imports Lightning."""
 
-import math
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -15,6 +15,7 @@ from colorize import arrays, joining
 from colorize.bins import Bins
 from colorize.decoding import Decoding, decode
 from colorize.networks import Network, make_network
+from colorize.ranges import check_factor
 from colorize.released import DEFAULT, find_weights
 from colorize.vividness import trained_lambda, vivid_offset
 from colorize.weights_file import load_network, read_weights, write_weights
@@ -58,9 +59,9 @@ class Colorizer:
         vividness: float | None = None,
         guide: float = 0.0,
     ) -> None:
-        _check_factor("temperature", temperature)
-        _check_factor("saturation", saturation)
-        _check_factor("guide", guide)
+        check_factor("temperature", temperature)
+        check_factor("saturation", saturation)
+        check_factor("guide", guide)
         if image_size < 1:
             raise ValueError(f"image_size must be 1 or more, got {image_size}")
         if prior is not None and len(prior) != len(bins):
@@ -98,7 +99,7 @@ class Colorizer:
         Raises:
             ValueError: if it is negative or not finite, or the weights hold no prior.
         """
-        _check_factor("vividness", vividness)
+        check_factor("vividness", vividness)
         if self.prior is None:
             raise ValueError(f"these weights ({self.name}) hold no prior, which vividness needs")
         return vivid_offset(self.prior, vividness, trained_lambda(self.training))
@@ -145,11 +146,8 @@ class Colorizer:
         Raises:
             ValueError: if the image or a setting is none of these.
         """
-        rgb, alpha = arrays.parts(image)
-        small = arrays.small(rgb, self.image_size)
-        ab = self.small_ab(small[None], temperature, saturation)[0]
-        colored = arrays.join_small(rgb, ab, small.shape, self.stride, torch.get_num_threads())
-        return arrays.like(image, colored, alpha)
+        small_ab = partial(self.small_ab, temperature=temperature, saturation=saturation)
+        return arrays.colored(image, self.image_size, self.stride, small_ab, torch.get_num_threads())
 
     def small_ab(
         self,
@@ -188,8 +186,8 @@ class Colorizer:
         """ab, h2 = ceil(h / stride), for L* in [0, 100] at the network's size."""
         temperature = self.temperature if temperature is None else temperature
         saturation = self.saturation if saturation is None else saturation
-        _check_factor("temperature", temperature)
-        _check_factor("saturation", saturation)
+        check_factor("temperature", temperature)
+        check_factor("saturation", saturation)
         lightness = lightness.to(self.device)
         logits = self._logits(lightness, half=self.device.type == "cuda")
         how = Decoding(temperature, saturation, self._offset, self.guide)
@@ -293,8 +291,3 @@ def _halved(tensor: Tensor) -> Tensor:
     """In 16 bits, unless it counts or would overflow."""
     half = tensor.half()
     return half if tensor.is_floating_point() and half.isfinite().all() else tensor
-
-
-def _check_factor(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be 0 or more and finite, got {value}")

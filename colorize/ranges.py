@@ -99,6 +99,16 @@ def check_value(key: str, value: object) -> None:
             raise ValueError(f"{key} must be finite, got {value!r}")
 
 
+def check_factor(name: str, value: float) -> None:
+    """Check a setting of colouring: temperature, saturation, vividness or guide.
+
+    Raises:
+        ValueError: if it is negative or not finite.
+    """
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be 0 or more and finite, got {value}")
+
+
 def check_values(settings: Mapping[str, Any], section: str = "") -> None:
     """Check nested settings.
 

@@ -1,9 +1,9 @@
 """Colouring with frozen files. For ONNX neither torch nor a network of ours is imported."""
 
 import json
-import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from colorize import arrays
 from colorize.frozen import ABOUT, AS_TRAINED, FORMAT, INPUTS, OUTPUTS, SUFFIXES
 from colorize.frozen.sealing import damaged, read_bytes, read_sealed
 from colorize.pipeline import cores
+from colorize.ranges import check_factor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PathLike = str | os.PathLike[str]
@@ -92,7 +93,7 @@ class FrozenColorizer:
     @vividness.setter
     def vividness(self, value: float | None) -> None:
         if value is not None:
-            _check_factor("vividness", value)
+            check_factor("vividness", value)
             if self.about["prior"] is None:
                 raise ValueError("these frozen weights hold no prior, which vividness needs")
         self._vividness = value
@@ -120,10 +121,8 @@ class FrozenColorizer:
         Raises:
             ValueError: if the image or a setting is none of these.
         """
-        rgb, alpha = arrays.parts(image)
-        small = arrays.small(rgb, self.image_size)
-        ab = self.small_ab(small[None], temperature, saturation)[0]
-        return arrays.like(image, arrays.join_small(rgb, ab, small.shape, self.stride, cores()), alpha)
+        small_ab = partial(self.small_ab, temperature=temperature, saturation=saturation)
+        return arrays.colored(image, self.image_size, self.stride, small_ab, cores())
 
     def small_ab(
         self,
@@ -145,8 +144,8 @@ class FrozenColorizer:
     def _run(self, rgb: Array, temperature: float | None, saturation: float | None, output: str) -> Array:
         temperature = self.temperature if temperature is None else temperature
         saturation = self.saturation if saturation is None else saturation
-        _check_factor("temperature", temperature)
-        _check_factor("saturation", saturation)
+        check_factor("temperature", temperature)
+        check_factor("saturation", saturation)
         vividness = AS_TRAINED if self.vividness is None else self.vividness
         planes = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
         return self.engine.run(planes, (temperature, saturation, vividness), output)
@@ -228,11 +227,6 @@ class Pt2:
         with torch.inference_mode():
             results = self.module(torch.from_numpy(rgb), *(torch.tensor(float(value)) for value in scalars))
         return np.asarray(results[OUTPUTS.index(output)].numpy())
-
-
-def _check_factor(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be 0 or more and finite, got {value}")
 
 
 def _missing(path: PathLike, library: str, extra: str) -> str:
