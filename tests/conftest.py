@@ -38,6 +38,15 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def frozen_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where tests/frozen.py keeps its files: one folder for all processes of a test run."""
+    from tests import frozen  # not before the hook is in place
+
+    own = tmp_path_factory.getbasetemp()
+    frozen.folder = own.parent if workers else own
+
+
 @pytest.fixture
 def rgb_cube() -> torch.Tensor:
     """33^3 sRGB colours on a regular grid, as a picture (1, 3, 33 * 33, 33)."""

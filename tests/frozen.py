@@ -2,18 +2,19 @@
 
 import functools
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 from colorize.bins import Bins, srgb_centers
 from colorize.colorizer import Colorizer
 from colorize.frozen import SUFFIXES, export
 from colorize.frozen.precision import with_precision
+from colorize.frozen.running import FrozenColorizer
 from colorize.networks import make_network
 
 
@@ -22,9 +23,11 @@ def unheard() -> Any:
     return mock.patch.object(logging.getLogger("torch.__trace"), "handlers", [])
 
 
-FORMS = ("onnx", "pt2")
-_folder = tempfile.TemporaryDirectory()
+folder: Path | None = None
+"""Set by the fixture `frozen_folder`."""
 
+FORMS = ("onnx", "pt2")
+PRECISIONS = {"conv8": "float32", "unet": "float32", "zhang16": "int8"}
 
 NETWORKS: dict[
     str, tuple[dict[str, Any], dict[str, Any]]
@@ -56,16 +59,31 @@ def network_colorizer(name: str) -> Colorizer:
 
 
 @functools.cache
+def smaller_colorizer(name: str) -> Colorizer:
+    """With the weights that its frozen files hold."""
+    return with_precision(network_colorizer(name), PRECISIONS[name])
+
+
+@functools.cache
 def program(name: str) -> Any:
     """The exported graph."""
     with unheard():
-        return export.export_whole(with_precision(network_colorizer(name), "float32"))
+        return export.export_whole(smaller_colorizer(name))
 
 
 @functools.cache
 def frozen_file(name: str, form: str) -> Path:
-    """The file that `freeze` leaves."""
-    path = Path(_folder.name) / f"{name}{SUFFIXES[form]}"
-    with mock.patch.object(export, "export_whole", return_value=program(name)), unheard():
-        export.freeze(network_colorizer(name), path, form)
+    """The file that `freeze` leaves, one for all processes of a test run."""
+    assert folder is not None, "the test does not use frozen_folder"
+    path = folder / f"{name}{SUFFIXES[form]}"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            with mock.patch.object(export, "export_whole", return_value=program(name)), unheard():
+                export.freeze(network_colorizer(name), path, form, PRECISIONS[name])
     return path
+
+
+@functools.cache
+def frozen_colorizer(name: str, form: str) -> FrozenColorizer:
+    """That file, loaded."""
+    return FrozenColorizer.load(frozen_file(name, form))

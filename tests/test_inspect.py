@@ -11,6 +11,8 @@ from scripts import inspect
 from scripts.arguments import run
 from tests.frozen import FORMS, frozen_file, network_colorizer
 
+pytestmark = pytest.mark.usefixtures("frozen_folder")
+
 
 def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> None:
     colorizer = network_colorizer("conv8")

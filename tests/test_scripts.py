@@ -1,11 +1,13 @@
 import functools
 import http.server
+import runpy
 import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -16,17 +18,39 @@ from colorize.plane import draw_bins
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def script(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", f"scripts.{name}", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Done(NamedTuple):
+    """What a script left on the terminal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_every_script_explains_itself_and_refuses_wrong_words() -> None:
+Script = Callable[..., Done]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Script:
+    """python -m scripts.NAME key=value ..., without the seconds that a new process takes to import."""
+
+    def run(name: str, *words: str) -> Done:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", [f"{ROOT}/scripts/{name}.py", *words])
+        monkeypatch.delitem(sys.modules, f"scripts.{name}", raising=False)
+        status: Any = 0
+        try:
+            runpy.run_module(f"scripts.{name}", run_name="__main__")
+        except SystemExit as end:
+            status = end.code or 0
+        said = capsys.readouterr()
+        if isinstance(status, str):  # which Python itself prints
+            return Done(1, said.out, f"{said.err}{status}\n")
+        return Done(status, *said)
+
+    return run
+
+
+def test_every_script_explains_itself_and_refuses_wrong_words(script: Script) -> None:
     for name in ("evaluate", "benchmark", "strips", "download"):
         shown = script(name, "--help")
         assert shown.returncode == 0
@@ -48,7 +72,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         server.shutdown()
 
 
-def test_download_lays_out_ot8(site: tuple[Path, str], tmp_path: Path) -> None:
+def test_download_lays_out_ot8(script: Script, site: tuple[Path, str], tmp_path: Path) -> None:
     folder, address = site
     listed = (ROOT / "data/ot8-test.txt").read_text().split()
     assert len(set(listed)) == 806
@@ -59,12 +83,16 @@ def test_download_lays_out_ot8(site: tuple[Path, str], tmp_path: Path) -> None:
         archive.writestr("scenes/insidecity_" + city.split("/")[1], b"2")
         archive.writestr("scenes/coast_never_listed.jpg", b"3")
         archive.writestr("scenes/Thumbs.db", b"4")
-    done = script("download", "set=ot8", f"url={address}/scenes.zip", f"out={tmp_path}/ot8")
+    words = ("set=ot8", f"url={address}/scenes.zip", f"out={tmp_path}/ot8")
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.download", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 photographs to train on, 2 to test" in done.stdout
     files = {p.relative_to(tmp_path / "ot8").as_posix(): p.read_bytes() for p in tmp_path.glob("ot8/*/*/*")}
     assert files == {f"test/{coast}": b"1", f"test/{city}": b"2", "train/coast/never_listed.jpg": b"3"}
-    again = script("download", "set=ot8", f"url={address}/scenes.zip", f"out={tmp_path}/ot8")
+    again = script("download", *words)
     assert again.returncode == 1
     assert "exists" in again.stderr
 
@@ -77,7 +105,7 @@ def test_download_lays_out_ot8(site: tuple[Path, str], tmp_path: Path) -> None:
         assert {p.name for p in tmp_path.iterdir()} == {"site", "ot8"}, "something was left behind"
 
 
-def test_evaluate_prints_the_released_weights_beside_the_baselines(tmp_path: Path) -> None:
+def test_evaluate_prints_the_released_weights_beside_the_baselines(script: Script, tmp_path: Path) -> None:
     words = ["data=data/sample/val", "temperature=[0.38,1]", "saturation=[1,1.5]", f"out={tmp_path}"]
     done = script("evaluate", *words)
     assert done.returncode == 0, done.stderr
@@ -93,7 +121,7 @@ def test_evaluate_prints_the_released_weights_beside_the_baselines(tmp_path: Pat
         assert name in done.stdout
 
 
-def test_strips_show_grey_weights_and_original(tmp_path: Path) -> None:
+def test_strips_show_grey_weights_and_original(script: Script, tmp_path: Path) -> None:
     done = script(
         "strips",
         "weights=[conv8,conv8]",
