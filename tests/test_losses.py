@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from packaging.version import Version
 
 from colorize import losses
 from colorize.losses import soft_cross_entropy
@@ -54,6 +56,7 @@ def test_overwritten_logits_become_the_same_gradient_once() -> None:
         loss.backward()
 
 
+@pytest.mark.filterwarnings("ignore:Conversion of an array with ndim > 0:DeprecationWarning")  # in Triton
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fused_kernels_equal_the_float64_form(
@@ -61,6 +64,11 @@ def test_fused_kernels_equal_the_float64_form(
 ) -> None:
     fused_loss = pytest.importorskip("colorize.fused_loss", reason="needs Triton", exc_type=ImportError)
     device = "cuda" if torch.cuda.is_available() else "cpu"  # there by Triton's interpreter
+    old = Version(fused_loss.triton.__version__) < Version("3.7")
+    if device == "cpu" and old and Version(np.__version__) >= Version("2.4"):
+        pytest.skip(
+            "Triton before 3.7 interprets with int() of arrays of one element, which NumPy 2.4 refuses"
+        )
     monkeypatch.setattr(losses, "_kernels", lambda logits: fused_loss)
     logits = (torch.randn(2, 43, 7, 45) * 9).to(device, dtype).contiguous(memory_format=layout)
     index, weight = (x.to(device) for x in sparse_target(2, 43, 5, 7, 45))
