@@ -5,6 +5,7 @@ import io
 import os
 import struct
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,12 @@ def sample() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
+def _alike() -> Iterator[None]:
+    """Each test begins with the same seed and as many threads: more than cores make all that follows slow."""
     torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 import torchvision.datasets
 from omegaconf import OmegaConf
 from PIL import Image
@@ -47,9 +46,7 @@ class Done(NamedTuple):
 
 
 @pytest.fixture
-def script(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Done]]:
+def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """python -m scripts.study_NAME key=value ..., without the seconds that a new process takes to import."""
 
     def run(name: str, *words: str) -> Done:
@@ -62,9 +59,7 @@ def script(
             status = int(str(end.code))
         return Done(status, *capsys.readouterr())
 
-    threads = torch.get_num_threads()  # studies take one
-    yield run
-    torch.set_num_threads(threads)
+    return run
 
 
 def test_there_are_seven_studies_each_with_a_script() -> None:
