@@ -72,11 +72,16 @@ def join_small(
     seen: tuple[int, ...],
     stride: int,
     threads: int = 1,
+    in_place: bool = False,
 ) -> Shaped[Array, "h w 3"]:
-    """A picture with its own lightness and the ab that the network saw in a copy of the shape `seen`."""
+    """A picture with its own lightness and the ab that the network saw in a copy of the shape `seen`.
+
+    With `in_place` the pixels of `rgb` are overwritten where they can be: new memory costs time.
+    """
     h, w = rgb.shape[:2]
+    out = rgb if in_place and rgb.flags.writeable and rgb.flags.c_contiguous else None
     # The last row and column of `ab` may reach beyond the small picture.
-    return joining.join(rgb, ab, (seen[0] / h / stride, seen[1] / w / stride), threads)
+    return joining.join(rgb, ab, (seen[0] / h / stride, seen[1] / w / stride), threads, out)
 
 
 def _checked(image: object) -> Array:

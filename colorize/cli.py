@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SOME_FAILED, WRONG_OPTION, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # exit codes; the last two as in shells
 
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Threads that spin while they wait take the cores from those that work; read when torch and numpy load."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # and what turns writing around
 
 _DESCRIPTION = """\
@@ -171,9 +174,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Outcome, None, None]":
-    # Threads that spin while they wait take the cores from those that work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     from colorize.pipeline import Settings, color_files, cores
 
     settings = Settings(options.temperature, options.saturation, options.strip)

@@ -1,8 +1,9 @@
-"""The full-size part of colouring: a picture's own lightness joined with coarse ab, in numpy alone.
+"""The full-size part of colouring: a picture's own lightness joined with coarse ab, without torch.
 
-It is Lab -> RGB as `color.lab_to_rgb` does it, to a fraction of an 8-bit level, but in strips whose
-temporaries stay in the processor's cache, with tables for what integers take and give. numpy lets go of the
-interpreter while it computes, so that strips and pictures run in threads beside each other.
+It is Lab -> RGB as `color.lab_to_rgb` does it, to a fraction of an 8-bit level, with tables for what integers
+take and give. 8-bit pictures take one compiled pass (`_compiled.c`); others, and all where it was not
+compiled, go through numpy in strips whose temporaries stay in the processor's cache. Both let go of the
+interpreter while they compute, so that parts of a picture and pictures run in threads beside each other.
 """
 
 import functools
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Shaped
 
+from colorize import compiled
 from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
-from colorize.upsampling import cubic_weights
+from colorize.upsampling import cubic_taps, cubic_weights
 
 STRIP = 50_000  # pixels at a time: they stay in a core's cache, and threads seldom wait for each other
 
@@ -21,6 +23,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _TOP = 65000  # linear light of 1 in the table of the transfer curve; uint16 has room for the slack above it
 _luma = np.array(XYZ_FROM_RGB[1])
+_numbers = np.array([EPSILON, SLOPE, KNEE, GAMUT_SLACK, _TOP, GAMUT_STEPS], np.float32)
 _rgb_from_scaled = np.linalg.inv(np.array(XYZ_FROM_RGB) / np.array(WHITE_XYZ)[:, None])
 _top_from_scaled = (_TOP * _rgb_from_scaled).astype(np.float32)  # X/Xn, Y/Yn, Z/Zn -> linear RGB up to _TOP
 
@@ -34,7 +37,11 @@ def lightness(rgb: Shaped[Array, "h w 3"]) -> Float32[Array, "h w"]:
 
 
 def join(
-    rgb: Shaped[Array, "h w 3"], ab: Float[Array, "2 i j"], step: tuple[float, float], threads: int = 1
+    rgb: Shaped[Array, "h w 3"],
+    ab: Float[Array, "2 i j"],
+    step: tuple[float, float],
+    threads: int = 1,
+    out: Shaped[Array, "h w 3"] | None = None,
 ) -> Shaped[Array, "h w 3"]:
     """The picture with its own lightness and the colours `ab`, brought to its size and inside sRGB.
 
@@ -44,34 +51,56 @@ def join(
         ab: a* and b* on the network's grid.
         step: pixels of `ab` to one of `rgb`, downwards and to the right.
         threads: how many work on it.
+        out: where to, contiguous and of the shape and type of `rgb`, which it may be; None: a new array.
 
     Returns:
         sRGB of the type of `rgb`.
     """
     h, w = rgb.shape[:2]
-    out = np.empty((h, w, 3), rgb.dtype)
+    out = np.empty((h, w, 3), rgb.dtype) if out is None else out
     shares = np.asarray(ab, np.float32) / np.array([500, -200], np.float32)[:, None, None]
     wide = shares @ cubic_weights(w, step[1], ab.shape[2]).T  # 2 i w
-    down = cubic_weights(h, step[0], ab.shape[1])
-    rows = max(1, STRIP // w)
-    part = -(-h // (threads * rows)) * rows
+    join_rows = _in_strips if compiled.passes is None or rgb.dtype != np.uint8 else _in_one_pass
+    strip = max(1, STRIP // w)
+    part = -(-h // (threads * strip)) * strip  # whole strips, so that threads change no sum
+    parts = [slice(top, min(top + part, h)) for top in range(0, h, part)]
 
-    def work(first: int) -> None:
-        last = min(first + part, h)
-        worker = _Worker(out, rows * w)
-        for top in range(first, last, rows):
-            strip = slice(top, min(top + rows, last))
-            used = np.flatnonzero(down[strip].any(axis=0))
-            near = slice(used[0], used[-1] + 1)  # of the coarse rows, the few that these rows lie between
-            worker.join(rgb[strip], down[strip, near], wide[:, near], top * w)
-        worker.settle()
+    def work(rows: slice) -> None:
+        join_rows(rgb, wide, step[0], rows, out)
 
     if threads == 1:
-        work(0)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, range(0, h, part)))
+        work(parts[0])
+        return out
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, parts))
     return out
+
+
+def _in_one_pass(rgb: Array, wide: Array, step: float, rows: slice, out: Array) -> None:
+    """Join some rows of the picture; `wide` has coarse rows, `step` of them to one of its own."""
+    assert compiled.passes is not None
+    grey = rgb.strides[2] == 0
+    lookup = _root_of_grey(rgb.dtype)[None] if grey else _luma_of_levels(rgb.dtype)
+    pixels = rgb[rows] if grey or rgb.strides[2] == 1 else np.ascontiguousarray(rgb[rows])
+    first, weights = cubic_taps(len(rgb), step, wide.shape[1])
+    compiled.passes.join(
+        pixels, lookup, wide, first[rows], weights[rows], _top_from_scaled, _level_of_linear(), _numbers,
+        out[rows],
+    )  # fmt: skip
+
+
+def _in_strips(rgb: Array, wide: Array, step: float, rows: slice, out: Array) -> None:
+    """The same for pixels of any type."""
+    down = cubic_weights(len(rgb), step, wide.shape[1])
+    w = rgb.shape[1]
+    high = max(1, STRIP // w)
+    worker = _Worker(out, high * w)
+    for top in range(rows.start, rows.stop, high):
+        strip = slice(top, min(top + high, rows.stop))
+        used = np.flatnonzero(down[strip].any(axis=0))
+        near = slice(used[0], used[-1] + 1)  # of the coarse rows, the few that these rows lie between
+        worker.join(rgb[strip], down[strip, near], wide[:, near], top * w)
+    worker.settle()
 
 
 class _Worker:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -114,9 +115,10 @@ def _color(job: Job, loading: "Future[_Together]", settings: Settings, threads: 
         network = loading.result()
         small = arrays.small(picture.rgb, network.predictor.image_size)
         ab, stride = network(small), network.predictor.stride
-        rgb, alpha = arrays.join_small(picture.rgb, ab, small.shape, stride, threads), picture.alpha
-        if settings.strip:
-            grey = arrays.join_small(picture.rgb, np.zeros_like(ab), small.shape, stride, threads)
+        join = partial(arrays.join_small, picture.rgb, seen=small.shape, stride=stride, threads=threads)
+        grey = join(np.zeros_like(ab)) if settings.strip else None
+        rgb, alpha = join(ab, in_place=True), picture.alpha
+        if grey is not None:
             grey = np.broadcast_to(grey[:, :, 1:2], rgb.shape)  # R and B may be a rounding away
             rgb = np.concatenate((grey, rgb), axis=1)
             alpha = None if alpha is None else np.concatenate((alpha, alpha), axis=1)

@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
 _KEPT = 16  # tables of weights for the sizes seen last: the pictures of a folder are often alike
 
@@ -26,3 +26,16 @@ def cubic_weights(pixels: int, step: float, size: int) -> Float32[Array, "{pixel
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     weights = np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+
+@functools.lru_cache(_KEPT)
+def cubic_taps(
+    pixels: int, step: float, size: int
+) -> tuple[Int32[Array, " {pixels}"], Float32[Array, "{pixels} taps"]]:
+    """`cubic_weights` without most zeros: where to begin, and as many from there as any pixel needs."""
+    weights = cubic_weights(pixels, step, size)
+    used = weights != 0
+    first = used.argmax(axis=1)
+    count = int((size - used[:, ::-1].argmax(axis=1) - first).max())
+    first = np.minimum(first, size - count)
+    return first.astype(np.int32), np.take_along_axis(weights, first[:, None] + np.arange(count), axis=1)

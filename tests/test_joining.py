@@ -5,10 +5,20 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize import joining
+from colorize import compiled, joining
 from colorize.color import lab_to_rgb, rgb_to_lightness
-from colorize.upsampling import cubic_weights
+from colorize.images import resize
+from colorize.upsampling import cubic_taps, cubic_weights
 from tests.pictures import photo, photo16
+
+
+@pytest.fixture(params=["compiled", "numpy"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "numpy":
+        monkeypatch.setattr(compiled, "passes", None)
+    elif compiled.passes is None:
+        pytest.skip("no C compiler was found to install with")
+    return str(request.param)
 
 
 def _expected(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
@@ -33,6 +43,10 @@ def test_join_is_lab_to_rgb(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error = np.abs(result - expected) / (np.iinfo(rgb.dtype).max if rgb.dtype.kind == "u" else 1)
     assert error.max() <= (1 if rgb.dtype == np.uint8 else 0.1) / 255
     np.testing.assert_array_equal(joining.join(rgb, ab, (0.1, 0.1), threads=3), result)
+    own = rgb.copy()  # contiguous, so that grey is not known to be grey; and written over
+    copied = joining.join(own, ab, (0.1, 0.1))
+    assert joining.join(own, ab, (0.1, 0.1), out=own) is own
+    np.testing.assert_array_equal(own, copied)
     monkeypatch.setattr(joining, "STRIP", 700)
     in_strips = joining.join(rgb, ab, (0.1, 0.1)).astype(np.float64)
     assert (np.abs(in_strips - result) > 1e-5).mean() < 1e-3  # sums of another order, rounded
@@ -52,3 +66,25 @@ def test_upsampling_is_pillows_bicubic() -> None:
         expected = np.asarray(Image.fromarray(coarse).resize((w, h), Image.Resampling.BICUBIC))
         result = cubic_weights(h, 20 / h, 20) @ coarse @ cubic_weights(w, 31 / w, 31).T
         np.testing.assert_allclose(result, expected, atol=2e-3)
+
+
+def test_weights_without_zeros_are_the_same() -> None:
+    for pixels, step, size in ((333, 20 / 333, 20), (7, 31 / 7, 31), (1, 20.0, 20), (5, 0.2, 1)):
+        first, near = cubic_taps(pixels, step, size)
+        full = np.zeros((pixels, size), np.float32)
+        np.put_along_axis(full, first[:, None] + np.arange(near.shape[1]), near, axis=1)
+        np.testing.assert_array_equal(full, cubic_weights(pixels, step, size))
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_means_of_squares_are_pillows(grey: bool) -> None:
+    for h, w, shorter in ((300, 400, 20), (299, 401, 30), (64, 900, 9), (2000, 61, 5)):
+        rgb = photo(h, w)
+        rgb = np.broadcast_to(rgb[:, :, :1].copy(), rgb.shape) if grey else rgb
+        result = resize(rgb, shorter)
+        h2, w2 = result.shape[:2]
+        factor = max(1, min(h // h2, w // w2) // 3)
+        image = Image.fromarray(np.ascontiguousarray(rgb)).reduce(factor)
+        box = (0, 0, w / factor, h / factor)
+        expected = np.asarray(image.resize((w2, h2), Image.Resampling.BICUBIC, box))
+        np.testing.assert_array_equal(result, expected)

@@ -139,12 +139,12 @@ def coloring_part(bench: Bench) -> list[Report]:
     rows = []
     for megapixels, count in ((1.0, 100), (12.0, 10)):
         rates = coloring.measure(photos, megapixels, count)
-        seconds = {name: getattr(rates, name) for name in ("decoding", "network", "encoding", "coloring")}
         rows += [
             (f"{count} of {megapixels:g} megapixels" if name == "decoding" else "", name, f"{s:.2f}")
-            for name, s in seconds.items()
+            for name, s in rates.seconds.items()
         ]
-        rows += [("", "rate, of that of the first three alone", f"{rates.share:.0%}"),
+        rows += [("", "rate, of Pillow and the network alone", f"{rates.share:.0%}"),
+                 ("", "rate, of libjpeg-turbo and the network", f"{rates.share_of_turbo:.0%}"),
                  ("", "python colorize.py, whole", f"{rates.command:.2f}"),
                  ("", "of it, what importing takes", f"{rates.start:.2f}")]  # fmt: skip
     return [Report(f"Colouring, {rates.threads} threads", ("photographs", "what", "seconds"), rows, left=2)]

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt, UInt8
 from PIL import ExifTags, Image
 
+from colorize import compiled
+
 MAX_ASPECT = 8  # `resize` squeezes what is longer: 1 x 10000 would become 64 x 640,000
 
 BOX_TO_PIXEL = 3  # `resize` first takes means of squares, this many of them to a pixel of its result
@@ -79,12 +81,15 @@ def resize(rgb: UInt[Array, "h w 3"], shorter_side: int) -> UInt8[Array, "h2 w2 
 
 
 def _box_means(pixels: UInt[Array, "h w *c"], side: int) -> UInt8[Array, "h2 w2 *c"]:
-    """8-bit means of squares; those at the bottom and at the right are of what is there.
-
-    Some rows at a time: Pillow would copy all of the picture, as four bytes a pixel.
-    """
+    """8-bit means of squares; those at the bottom and at the right are of what is there."""
     if side == 1:
         return to_8bit(pixels)
+    if compiled.passes is not None and pixels.dtype == np.uint8 and pixels.flags.c_contiguous:
+        h, w = (-(-length // side) for length in pixels.shape[:2])
+        means = np.empty((h, w, *pixels.shape[2:]), np.uint8)
+        compiled.passes.box_means(np.atleast_3d(pixels), side, np.atleast_3d(means))
+        return means
+    # Some rows at a time: Pillow would copy all of the picture, as four bytes a pixel.
     rows = side * max(1, 2**18 // (side * pixels.shape[1]))
     strips = (to_8bit(pixels[top : top + rows]) for top in range(0, len(pixels), rows))
     return np.concatenate([np.asarray(Image.fromarray(strip).reduce(side)) for strip in strips])

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from colorize.images import jpeg
 from colorize.images.deep import Handle, is_deep_png, read_deep_png, read_deep_tiff
 from colorize.images.pixels import (
     TEXT_TAGS,
@@ -207,6 +208,8 @@ def _decode(handle: Handle, shorter_side: int | None = None) -> Picture:
         return _assemble(pixels[:, :, :colours], alpha, _facts(image))
     if shorter_side is not None:
         image.draft(None, (2 * shorter_side,) * 2)  # to no less than that; formats other than JPEG ignore it
+    elif kind == "JPEG" and (whole := jpeg.decode(handle, image)) is not None:
+        return _assemble(whole, None, _facts(image), lossless)
     return _from_pillow(image, lossless)
 
 
@@ -285,7 +288,7 @@ def _assemble(pixels: Array, alpha: Array | None, facts: Facts, lossless: bool =
         pixels = np.ascontiguousarray(turn(pixels))
         alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
         dpi = dpi[::-1] if dpi and pixels.shape[0] != h else dpi
-    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    rgb = pixels if pixels.shape[2] == 3 else np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     return Picture(rgb, alpha, lossless, dpi, facts.exif, facts.frames)
 
 

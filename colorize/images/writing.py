@@ -14,6 +14,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
+from colorize.images import jpeg
 from colorize.images.pixels import TEXT_TAGS, Array, Picture, to_8bit
 from colorize.images.reading import SUFFIXES
 
@@ -68,7 +69,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _write_jpeg(path: Path, picture: Picture) -> None:
-    _save(path, picture, "JPEG", quality=95, subsampling=0)
+    path.write_bytes(jpeg.encode(to_8bit(_with_alpha(picture)), 95, **_about(picture)))
 
 
 def _write_png(path: Path, picture: Picture) -> None:
@@ -115,13 +116,19 @@ def _write_tiff(path: Path, picture: Picture) -> None:
 
 def _save(path: Path, picture: Picture, kind: str, **options: Any) -> None:
     """Write 8 bits through Pillow."""
-    if picture.dpi:
-        options["dpi"] = picture.dpi
-    if picture.exif:
-        options["exif"] = picture.exif
     encoded = io.BytesIO()  # on a full disk Pillow may leave half a file and say nothing
-    Image.fromarray(to_8bit(_with_alpha(picture))).save(encoded, format=kind, **options)
+    Image.fromarray(to_8bit(_with_alpha(picture))).save(encoded, format=kind, **options, **_about(picture))
     path.write_bytes(encoded.getbuffer())
+
+
+def _about(picture: Picture) -> dict[str, Any]:
+    """What the file is to say besides, in Pillow's words."""
+    about: dict[str, Any] = {}
+    if picture.dpi:
+        about["dpi"] = picture.dpi
+    if picture.exif:
+        about["exif"] = picture.exif
+    return about
 
 
 def _with_alpha(picture: Picture) -> Array:

@@ -1,0 +1,21 @@
+"""What `_compiled.c` gives; the arrays are those of `joining.join` and `images.pixels`."""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+def join(
+    rgb: Array,
+    lookup: Array,
+    wide: Array,
+    first: Array,
+    weight: Array,
+    matrix: Array,
+    level: Array,
+    numbers: Array,
+    out: Array,
+    /,
+) -> None: ...
+def box_means(pixels: Array, side: int, means: Array, /) -> None: ...
