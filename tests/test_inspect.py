@@ -1,17 +1,24 @@
 """What is inside files, beside what is known of the network."""
 
+import functools
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from colorize.frozen.layers import inspect_file
+from colorize.frozen.layers import Contents, inspect_file
 from scripts import inspect
 from scripts.arguments import run
 from tests.frozen import FORMS, frozen_file, network_colorizer
 
 pytestmark = pytest.mark.usefixtures("frozen_folder")
+
+
+@functools.cache
+def contents_of(file: str) -> Contents:
+    """`inspect_file`, which takes seconds to load a pt2 file."""
+    return inspect_file(file)
 
 
 def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> None:
@@ -21,7 +28,7 @@ def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> Non
         colorizer.network.predict(torch.zeros(1, 1, 40, 40))
     files = [tmp_path / "weights.safetensors", *(frozen_file("conv8", form) for form in FORMS)]
     for file in files:
-        contents = inspect_file(file)
+        contents = contents_of(str(file))
         convolutions = [layer for layer in contents.layers if "conv" in layer.kind.lower()]
         assert len(convolutions) == 8
         assert sum(layer.flops for layer in convolutions) == counter.get_total_flops()
@@ -30,7 +37,7 @@ def test_layers_of_weights_and_of_both_frozen_kinds_agree(tmp_path: Path) -> Non
         assert convolutions[-1].weight[0] == len(colorizer.bins)
         assert contents.about["temperature"] == 0.5
     exact = sum(p.numel() for p in colorizer.network.parameters())
-    assert sum(layer.parameters for layer in inspect_file(files[0]).layers) == exact
+    assert sum(layer.parameters for layer in contents_of(str(files[0])).layers) == exact
 
 
 @pytest.mark.parametrize("which", ["conv8", "onnx", "pt2"])
@@ -38,6 +45,7 @@ def test_the_script_prints_80_columns(
     which: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "conv8" if which == "conv8" else str(frozen_file("conv8", which))
+    monkeypatch.setattr(inspect, "inspect_file", contents_of)
     monkeypatch.setattr("sys.argv", ["inspect", name])
     run(inspect.main)
     printed = capsys.readouterr().out
