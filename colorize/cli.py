@@ -5,6 +5,7 @@ What is heavy (torch, Pillow) is imported when the arguments have been read, so 
 
 import argparse
 import contextlib
+import gc
 import io
 import math
 import os
@@ -183,6 +184,7 @@ def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Out
 
 
 def _load(options: argparse.Namespace) -> "Predictor":
+    gc.disable()  # looking through all that torch makes for garbage takes half a second, now and at the end
     try:
         if options.weights.suffix.lower() in (".onnx", ".pt2"):
             from colorize.frozen.running import FrozenColorizer
@@ -200,6 +202,9 @@ def _load(options: argparse.Namespace) -> "Predictor":
             colorizer.vividness = options.vividness
     except ValueError as error:
         raise _WrongOption(str(error)) from error
+    finally:
+        gc.freeze()
+        gc.enable()
     return colorizer
 
 
