@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, by default that of the process, and return its exit code."""
     parser = build_parser()
     options = parser.parse_args(argv)
+    if (
+        argv is None
+    ):  # looking for garbage in all that torch makes takes half a second, on loading and at the end
+        gc.disable()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="surrogateescape"
@@ -184,7 +188,6 @@ def _color(jobs: Sequence["Job"], options: argparse.Namespace) -> "Generator[Out
 
 
 def _load(options: argparse.Namespace) -> "Predictor":
-    gc.disable()  # looking through all that torch makes for garbage takes half a second, now and at the end
     try:
         if options.weights.suffix.lower() in (".onnx", ".pt2"):
             from colorize.frozen.running import FrozenColorizer
@@ -203,8 +206,9 @@ def _load(options: argparse.Namespace) -> "Predictor":
     except ValueError as error:
         raise _WrongOption(str(error)) from error
     finally:
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
     return colorizer
 
 
