@@ -5,6 +5,7 @@ What is heavy (torch, Pillow) is imported when the arguments have been read, so 
 
 import argparse
 import contextlib
+import gc
 import io
 import math
 import os
@@ -55,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, by default that of the process, and return its exit code."""
     parser = build_parser()
     options = parser.parse_args(argv)
+    if (
+        argv is None
+    ):  # looking for garbage in all that torch makes takes half a second, on loading and at the end
+        gc.disable()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="surrogateescape"
@@ -200,6 +205,10 @@ def _load(options: argparse.Namespace) -> "Predictor":
             colorizer.vividness = options.vividness
     except ValueError as error:
         raise _WrongOption(str(error)) from error
+    finally:
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
     return colorizer
 
 

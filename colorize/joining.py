@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from colorize import compiled
 from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
-from colorize.upsampling import cubic_taps, cubic_weights
+from colorize.upsampling import cubic_taps, cubic_weights, widen
 
 STRIP = 50_000  # pixels at a time: they stay in a core's cache, and threads seldom wait for each other
 
@@ -59,7 +59,7 @@ def join(
     h, w = rgb.shape[:2]
     out = np.empty((h, w, 3), rgb.dtype) if out is None else out
     shares = np.asarray(ab, np.float32) / np.array([500, -200], np.float32)[:, None, None]
-    wide = shares @ cubic_weights(w, step[1], ab.shape[2]).T  # 2 i w
+    wide = widen(shares, w, step[1])
     join_rows = _in_strips if compiled.passes is None or rgb.dtype != np.uint8 else _in_one_pass
     strip = max(1, STRIP // w)
     part = -(-h // (threads * strip)) * strip  # whole strips, so that threads change no sum

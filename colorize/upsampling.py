@@ -39,3 +39,19 @@ def cubic_taps(
     count = int((size - used[:, ::-1].argmax(axis=1) - first).max())
     first = np.minimum(first, size - count)
     return first.astype(np.int32), np.take_along_axis(weights, first[:, None] + np.arange(count), axis=1)
+
+
+def widen(planes: Float32[Array, "c i j"], pixels: int, step: float) -> Float32[Array, "c i {pixels}"]:
+    """Rows of planes brought to a picture's width.
+
+    Not as a product of matrices, for which BLAS would wake threads that stay awake for a while.
+    """
+    c, i, j = planes.shape
+    first, weights = cubic_taps(pixels, step, j)
+    columns = np.ascontiguousarray(planes.reshape(c * i, j).T)
+    wide = np.zeros((pixels, c * i), np.float32)
+    for k in range(weights.shape[1]):
+        near = columns.take(first + k, axis=0)
+        near *= weights[:, k : k + 1]
+        wide += near
+    return np.ascontiguousarray(wide.T).reshape(c, i, pixels)

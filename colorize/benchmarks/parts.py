@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from colorize import compiled
 from colorize.benchmarks import coloring, limits, maths, step, supply
 from colorize.benchmarks.growth import growth
 from colorize.benchmarks.report import Report, timing_report
@@ -147,7 +148,10 @@ def coloring_part(bench: Bench) -> list[Report]:
                  ("", "rate, of libjpeg-turbo and the network", f"{rates.share_of_turbo:.0%}"),
                  ("", "python colorize.py, whole", f"{rates.command:.2f}"),
                  ("", "of it, what importing takes", f"{rates.start:.2f}")]  # fmt: skip
-    return [Report(f"Colouring, {rates.threads} threads", ("photographs", "what", "seconds"), rows, left=2)]
+    how = "" if compiled.passes else ", without the compiled passes"
+    return [
+        Report(f"Colouring, {rates.threads} threads{how}", ("photographs", "what", "seconds"), rows, left=2)
+    ]
 
 
 PARTS: dict[str, Callable[[Bench], list[Report]]] = {
