@@ -11,7 +11,7 @@ RUN := outputs/demo
 
 .PHONY: demo test check benchmark demo-page
 
-$(BIN)/.installed: pyproject.toml setup.py colorize/_compiled.c
+$(BIN)/.installed: pyproject.toml setup.py colorize/_compiled.c colorize/_passes.h
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

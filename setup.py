@@ -7,6 +7,7 @@ setup(
         Extension(
             "colorize._compiled",
             ["colorize/_compiled.c"],
+            depends=["colorize/_passes.h"],
             extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
             optional=True,
             py_limited_api=True,

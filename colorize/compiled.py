@@ -1,4 +1,4 @@
-"""The compiled passes over pixels, `_compiled.c`; None where no C compiler was found to install with."""
+"""The compiled passes over pixels, `_passes.h`; None where no C compiler was found to install with."""
 
 from types import ModuleType
 
