@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from colorize.errors import one_line
 from colorize.ranges import check_value
 from colorize.ranks import RUN_DIR, is_first, under_torchrun
 
@@ -120,7 +121,7 @@ def _caught(cfg: DictConfig, run_dir: Path, where: str = "") -> int:
         train(cfg, run_dir)
     except (ValueError, OSError, MisconfigurationException, UnpicklingError) as error:
         if is_first():
-            print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"error{where}: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

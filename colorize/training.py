@@ -195,7 +195,13 @@ def _check(settings: Mapping[str, Any]) -> None:
     if trainer["resume"] is not None:
         if not isinstance(trainer["resume"], str):
             raise ValueError(f"trainer.resume takes the path of a checkpoint, got {trainer['resume']!r}")
-        read_checkpoint(trainer["resume"])
+        step, last = read_checkpoint(trainer["resume"])["global_step"], trainer["max_steps"]
+        if last is not None and step >= last and is_first():
+            print(
+                f"warning: {trainer['resume']} is at step {step}, so that nothing is left of "
+                f"trainer.max_steps={last}; for more, raise it",
+                file=sys.stderr,
+            )
 
 
 def _check_devices(accelerator: str, devices: int, sync_batchnorm: bool) -> None:

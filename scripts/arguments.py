@@ -9,6 +9,8 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from colorize.errors import one_line
+
 
 def arguments(usage: str | None, places: Sequence[str] = (), **defaults: Any) -> Any:
     """The settings of a script: `defaults`, changed by the command line. Prints usage and exits where that is
@@ -61,10 +63,7 @@ def run(main: Callable[[], None], status: int = 2) -> None:
     try:
         main()
     except (ValueError, OSError) as error:
-        said = str(error)
-        if isinstance(error, OSError) and error.filename is not None and error.strerror:
-            said = f"{error.filename}: {error.strerror}"
-        print(f"error: {' '.join(said.split())}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(status) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -57,12 +57,15 @@ def test_time_ends_the_cosine_and_goes_on_when_resumed(
     assert [e.value for e in rates][1:] == pytest.approx([cosine(k / 12) for k in range(4, 12)], abs=1e-5)
 
 
-def test_resuming_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
+def test_resuming_goes_on_from_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "first", "trainer.max_steps=3")
     resume = f"trainer.resume={tmp_path}/first/run/checkpoints/last.ckpt"
     run(tmp_path / "second", resume, "trainer.max_steps=5", "trainer.val_every_steps=1")
+    assert "warning" not in capsys.readouterr().err
     state = torch.load(tmp_path / "second/run/checkpoints/last.ckpt", weights_only=True)
     assert state["global_step"] == 5
+    run(tmp_path / "third", resume, "trainer.max_steps=3")
+    assert "is at step 3, so that nothing is left of trainer.max_steps=3" in capsys.readouterr().err
 
 
 def test_the_last_checkpoint_is_the_last_where_it_is_not_the_best(tmp_path: Path) -> None:
