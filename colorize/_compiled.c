@@ -21,6 +21,14 @@ static int view(PyObject *object, Py_buffer *buffer, int axes, Py_ssize_t itemsi
     return 0;
 }
 
+static Numbers numbers_of(const Py_buffer *six, const Py_buffer *matrix)
+{
+    const float *n = six->buf;
+    Numbers is = {{0}, n[0], n[1], n[2], n[3], n[4], (int)n[5]};
+    memcpy(is.matrix, matrix->buf, sizeof is.matrix);
+    return is;
+}
+
 static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     enum { RGB, LOOKUP, WIDE_ROWS, FIRST, WEIGHT, MATRIX, LEVEL, NUMBERS, OUT, ALL };
@@ -36,7 +44,6 @@ static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
         if (!view(given[held], &b[held], axes[held], bytes[held], flags))
             goto end;
     }
-    const float *numbers = b[NUMBERS].buf;
     Job job = {
         .rgb = b[RGB].buf, .row = b[RGB].strides[0], .pixel = b[RGB].strides[1], .channels = (int)b[LOOKUP].shape[0],
         .h = (int)b[RGB].shape[0], .w = (int)b[RGB].shape[1], .lookup = b[LOOKUP].buf, .wide = b[WIDE_ROWS].buf,
@@ -54,10 +61,40 @@ static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
         goto end;
     }
-    Numbers is = {{0}, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], (int)numbers[5]};
-    memcpy(is.matrix, b[MATRIX].buf, sizeof is.matrix);
+    Numbers is = numbers_of(&b[NUMBERS], &b[MATRIX]);
     Py_BEGIN_ALLOW_THREADS
     join_rows(&job, &is);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    while (held--)
+        PyBuffer_Release(&b[held]);
+    return result;
+}
+
+static PyObject *rgb_to_lab(PyObject *Py_UNUSED(self), PyObject *arguments)
+{
+    enum { RGB, MATRIX, NUMBERS, LAB, ALL };
+    static const int axes[ALL] = {3, 2, 1, 3};
+    PyObject *given[ALL], *result = NULL;
+    Py_buffer b[ALL];
+    Py_ssize_t first, last;
+    int held = 0;
+    if (!PyArg_ParseTuple(arguments, "OOOOnn:rgb_to_lab", &given[0], &given[1], &given[2], &given[3], &first, &last))
+        return NULL;
+    for (; held < ALL; held++)
+        if (!view(given[held], &b[held], axes[held], 4, held == LAB ? PyBUF_CONTIG : PyBUF_CONTIG_RO))
+            goto end;
+    if (b[RGB].shape[1] != 3 || b[RGB].len != b[LAB].len || b[MATRIX].len != 9 * 4 || b[NUMBERS].shape[0] != 6 ||
+        first < 0 || last > b[RGB].shape[2]) {
+        PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
+        goto end;
+    }
+    Numbers is = numbers_of(&b[NUMBERS], &b[MATRIX]);
+    size_t pictures = b[RGB].shape[0], n = b[RGB].shape[2];
+    Py_BEGIN_ALLOW_THREADS
+    for (size_t i = 0; i < pictures; i++)
+        lab_of((const float *)b[RGB].buf + 3 * n * i, n, first, last, &is, (float *)b[LAB].buf + 3 * n * i);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -101,6 +138,7 @@ end_in:
 
 static PyMethodDef methods[] = {
     {"join", join, METH_VARARGS, NULL},
+    {"rgb_to_lab", rgb_to_lab, METH_VARARGS, NULL},
     {"box_means", box_means, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -55,6 +55,21 @@ INLINE float cube_root(float y, const Numbers is)
     return y > is.epsilon ? root : linear;
 }
 
+INLINE float to_linear_light(float srgb)
+{
+    float t = (srgb + 0.055f) * (1 / 1.055f), square = t * t, root;
+    int32_t bits;
+    memcpy(&bits, &square, 4); /* t^2.4 is t^2 times the fifth root of t^2 */
+    bits = (int32_t)((float)bits * 0.2f) + 851905293;
+    memcpy(&root, &bits, 4);
+    for (int k = 0; k < 2; k++) {
+        float fifth = root * root;
+        fifth *= fifth * root;
+        root *= (2 * fifth + 3 * square) / (3 * fifth + 2 * square);
+    }
+    return srgb > 0.04045f ? square * root : srgb * (1 / 12.92f);
+}
+
 INLINE float cube(float f, const Numbers is)
 {
     float linear = (f - 16.0f / 116.0f) * (1 / is.slope);
@@ -175,6 +190,23 @@ WIDE static void join_rows(const Job *job, const Numbers *numbers)
                 out[2] = level[index[2][i]];
             }
         }
+}
+
+/* CIE Lab of sRGB, pixels from `first` to `last` of planes of n; matrix: linear RGB -> X/Xn, Y/Yn, Z/Zn. */
+WIDE static void lab_of(const float *restrict rgb, size_t n, size_t first, size_t last, const Numbers *numbers,
+                        float *restrict lab)
+{
+    const Numbers is = *numbers;
+    const float *m = is.matrix;
+    for (size_t i = first; i < last; i++) {
+        float r = to_linear_light(rgb[i]), g = to_linear_light(rgb[n + i]), b = to_linear_light(rgb[2 * n + i]);
+        float fx = cube_root(m[0] * r + m[1] * g + m[2] * b, is);
+        float fy = cube_root(m[3] * r + m[4] * g + m[5] * b, is);
+        float fz = cube_root(m[6] * r + m[7] * g + m[8] * b, is);
+        lab[i] = 116 * fy - 16;
+        lab[n + i] = 500 * (fx - fy);
+        lab[2 * n + i] = 200 * (fy - fz);
+    }
 }
 
 INLINE void means(const uint8_t *in, int h, int w, int channels, int side, uint32_t *sums, uint8_t *out)

@@ -4,11 +4,14 @@ Lab here is CIE 1976 L*a*b* for the D65 white of the 2 degree observer; cielab.p
 """
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from colorize import compiled, levels
 from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
 
 _SRGB_TOE, _LINEAR_TOE = 0.04045, 0.0031308  # below them the sRGB curve is a line
@@ -17,6 +20,7 @@ _STRIP = 1 << 17  # pixels that are converted at a time on a CPU
 _xyz_from_rgb = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64)
 _white = torch.tensor(WHITE_XYZ, dtype=torch.float64)
 _white_scaled_from_rgb = _xyz_from_rgb / _white[:, None]  # linear RGB -> X/Xn, Y/Yn, Z/Zn
+_scaled_matrix = _white_scaled_from_rgb.float().numpy()
 _rgb_from_white_scaled = torch.linalg.inv(_white_scaled_from_rgb)
 
 
@@ -54,8 +58,24 @@ def rgb_to_lab(rgb: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
     pixels, out = (
         x.flatten(-2).reshape(rgb.shape[:-3].numel(), 3, -1 if x.numel() else 0) for x in (rgb, lab)
     )
-    _fill_lab(pixels, out)
+    if compiled.passes is not None and rgb.device.type == "cpu" and rgb.dtype == torch.float32:
+        _fill_lab_in_one_pass(pixels.detach().contiguous(), out)
+    else:
+        _fill_lab(pixels, out)
     return lab
+
+
+def _fill_lab_in_one_pass(rgb: Float[Tensor, "b 3 n"], lab: Float[Tensor, "b 3 n"]) -> None:
+    assert compiled.passes is not None
+    n = rgb.shape[2]
+    parts = min(torch.get_num_threads(), -(-rgb.shape[0] * n // _STRIP))
+    work = partial(compiled.passes.rgb_to_lab, rgb.numpy(), _scaled_matrix, levels.numbers, lab.numpy())
+    if parts <= 1:
+        work(0, n)
+        return
+    ends = [n * i // parts for i in range(parts + 1)]
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(work, ends, ends[1:]))
 
 
 def _fill_lab(rgb: Float[Tensor, "b 3 n"], lab: Float[Tensor, "b 3 n"]) -> None:

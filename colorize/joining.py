@@ -13,13 +13,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from colorize import compiled, levels
-from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE
 from colorize.strips import STRIP, join_in_strips
 from colorize.upsampling import cubic_taps, widen
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_numbers = np.array([EPSILON, SLOPE, KNEE, GAMUT_SLACK, levels.TOP, GAMUT_STEPS], np.float32)
 
 
 def lightness(rgb: Shaped[Array, "h w 3"]) -> Float32[Array, "h w"]:
@@ -79,5 +76,5 @@ def _in_one_pass(rgb: Array, wide: Array, step: float, rows: slice, out: Array) 
     first, weights = cubic_taps(len(rgb), step, wide.shape[1])
     compiled.passes.join(
         pixels, lookup, wide, first[rows], weights[rows], levels.top_from_scaled,
-        levels.level_of_linear(), _numbers, out[rows],
+        levels.level_of_linear(), levels.numbers, out[rows],
     )  # fmt: skip

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int, Shaped
 
-from colorize.cielab import EPSILON, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
+from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 TOP = 65000  # linear light of 1 in the table of the transfer curve; uint16 has room for the slack above it
+
+numbers = np.array([EPSILON, SLOPE, KNEE, GAMUT_SLACK, TOP, GAMUT_STEPS], np.float32)
+"""For the compiled passes."""
 
 _luma = np.array(XYZ_FROM_RGB[1])
 _rgb_from_scaled = np.linalg.inv(np.array(XYZ_FROM_RGB) / np.array(WHITE_XYZ)[:, None])

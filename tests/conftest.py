@@ -43,6 +43,17 @@ def _alike() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(params=["compiled", "not compiled"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiled passes, and as where there is no compiler."""
+    from colorize import compiled
+
+    if request.param == "not compiled":
+        monkeypatch.setattr(compiled, "passes", None)
+    elif compiled.passes is None:
+        pytest.skip("no C compiler was found to install with")
+
+
 @pytest.fixture(scope="session")
 def frozen_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where tests/frozen.py keeps its files: one folder for all processes of a test run."""

@@ -54,6 +54,13 @@ def test_what_would_leave_its_arrays_is_refused() -> None:
             passes.join(*right[:at], array, *right[at + 1 :])
     with pytest.raises(ValueError, match="expected 2 axes of 4 bytes a number, got 2 of 8"):
         passes.join(right[0], np.zeros((3, 256)), *right[2:])
+    planes, lab = np.zeros((2, 3, 7), f4), np.zeros((2, 3, 7), f4)
+    passes.rgb_to_lab(planes, right[5], right[7], lab, 0, 7)
+    for first, last, out in ((-1, 7, lab), (0, 8, lab), (0, 7, lab[:1])):
+        with pytest.raises(ValueError, match="do not go together"):
+            passes.rgb_to_lab(planes, right[5], right[7], out, first, last)
+    with pytest.raises(ValueError, match="do not go together"):
+        passes.rgb_to_lab(planes.reshape(3, 2, 7), right[5], right[7], lab, 0, 7)
     for side, shape in ((0, (4, 5, 3)), (2, (2, 2, 3)), (2, (2, 3, 1)), (5000, (1, 1, 3))):
         with pytest.raises(ValueError, match="do not go together"):
             passes.box_means(right[0], side, np.zeros(shape, u1))

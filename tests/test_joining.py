@@ -5,20 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize import compiled, joining, strips
+from colorize import joining, strips
 from colorize.color import lab_to_rgb, rgb_to_lightness
 from colorize.images import resize
 from colorize.upsampling import cubic_taps, cubic_weights
 from tests.pictures import photo, photo16
 
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "passes", None)
-    elif compiled.passes is None:
-        pytest.skip("no C compiler was found to install with")
-    return str(request.param)
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 def _expected(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
