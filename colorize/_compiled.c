@@ -8,17 +8,30 @@
 
 #include "_passes.h"
 
-/* A view of an array with that many axes and bytes a number; its rows may be apart if `flags` allow it. */
-static int view(PyObject *object, Py_buffer *buffer, int axes, Py_ssize_t itemsize, int flags)
+#define VERSION 1 /* of what is below; compiled.py takes no other */
+#define LONGEST (1 << 28) /* of an axis, so that three channels can be counted in an int */
+#define MOST_SIDE 2896 /* its square is less than 2^24 / 2, and levels add up in 32 bits */
+
+/* A view of an array with that many axes of numbers of that kind: B (uint8), i (int32) or f (float32). */
+static int view(PyObject *object, Py_buffer *buffer, int axes, char kind, int flags)
 {
-    if (PyObject_GetBuffer(object, buffer, flags) < 0)
+    if (PyObject_GetBuffer(object, buffer, flags | PyBUF_FORMAT) < 0)
         return 0;
-    if (buffer->ndim == axes && buffer->itemsize == itemsize)
-        return 1;
-    PyErr_Format(PyExc_ValueError, "expected %d axes of %zd bytes a number, got %d of %zd", axes, itemsize, buffer->ndim,
-                 buffer->itemsize);
-    PyBuffer_Release(buffer);
-    return 0;
+    const char *format = buffer->format ? buffer->format : "B";
+    int same = format[0] == kind || (kind == 'i' && format[0] == 'l');
+    if (!same || format[1] || buffer->itemsize != (kind == 'B' ? 1 : 4) || buffer->ndim != axes) {
+        PyErr_Format(PyExc_ValueError, "expected %d axes of numbers of kind %c, got %d of %s", axes, kind, buffer->ndim,
+                     format);
+        PyBuffer_Release(buffer);
+        return 0;
+    }
+    for (int axis = 0; axis < axes; axis++)
+        if (buffer->shape[axis] > LONGEST) {
+            PyErr_SetString(PyExc_ValueError, "an axis is too long");
+            PyBuffer_Release(buffer);
+            return 0;
+        }
+    return 1;
 }
 
 static Numbers numbers_of(const Py_buffer *six, const Py_buffer *matrix)
@@ -32,7 +45,8 @@ static Numbers numbers_of(const Py_buffer *six, const Py_buffer *matrix)
 static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     enum { RGB, LOOKUP, WIDE_ROWS, FIRST, WEIGHT, MATRIX, LEVEL, NUMBERS, OUT, ALL };
-    static const int axes[ALL] = {3, 2, 3, 1, 2, 2, 1, 1, 3}, bytes[ALL] = {1, 4, 4, 4, 4, 4, 1, 4, 1};
+    static const int axes[ALL] = {3, 2, 3, 1, 2, 2, 1, 1, 3};
+    static const char kinds[ALL + 1] = "BffiffBfB";
     PyObject *given[ALL], *result = NULL;
     Py_buffer b[ALL];
     int held = 0;
@@ -41,7 +55,7 @@ static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
         return NULL;
     for (; held < ALL; held++) {
         int flags = held == RGB ? PyBUF_STRIDED_RO : held == OUT ? PyBUF_CONTIG : PyBUF_CONTIG_RO;
-        if (!view(given[held], &b[held], axes[held], bytes[held], flags))
+        if (!view(given[held], &b[held], axes[held], kinds[held], flags))
             goto end;
     }
     Job job = {
@@ -56,7 +70,7 @@ static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
                b[LEVEL].len == LINEAR_LEVELS && b[NUMBERS].shape[0] == 6 && b[OUT].shape[0] == job.h &&
                b[OUT].shape[1] == job.w && b[OUT].shape[2] == 3;
     for (int row = 0; fits && row < job.h; row++)
-        fits = job.first[row] >= 0 && job.first[row] + job.taps <= job.coarse;
+        fits = job.first[row] >= 0 && job.first[row] <= job.coarse - job.taps;
     if (!fits) {
         PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
         goto end;
@@ -83,7 +97,7 @@ static PyObject *rgb_to_lab(PyObject *Py_UNUSED(self), PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "OOOOnn:rgb_to_lab", &given[0], &given[1], &given[2], &given[3], &first, &last))
         return NULL;
     for (; held < ALL; held++)
-        if (!view(given[held], &b[held], axes[held], 4, held == LAB ? PyBUF_CONTIG : PyBUF_CONTIG_RO))
+        if (!view(given[held], &b[held], axes[held], 'f', held == LAB ? PyBUF_CONTIG : PyBUF_CONTIG_RO))
             goto end;
     if (b[RGB].shape[1] != 3 || b[RGB].len != b[LAB].len || b[MATRIX].len != 9 * 4 || b[NUMBERS].shape[0] != 6 ||
         first < 0 || last > b[RGB].shape[2]) {
@@ -109,13 +123,13 @@ static PyObject *box_means(PyObject *Py_UNUSED(self), PyObject *arguments)
     Py_buffer in, out;
     int side;
     if (!PyArg_ParseTuple(arguments, "OiO:box_means", &pixels, &side, &means) ||
-        !view(pixels, &in, 3, 1, PyBUF_CONTIG_RO))
+        !view(pixels, &in, 3, 'B', PyBUF_CONTIG_RO))
         return NULL;
-    if (!view(means, &out, 3, 1, PyBUF_CONTIG))
+    if (!view(means, &out, 3, 'B', PyBUF_CONTIG))
         goto end_in;
     int h = (int)in.shape[0], w = (int)in.shape[1], channels = (int)in.shape[2];
-    if ((channels != 1 && channels != 3) || side < 1 || side > 2896 || out.shape[0] != (h + side - 1) / side || out.shape[1] != (w + side - 1) / side ||
-        out.shape[2] != channels) { /* 2896^2 is less than 2^24 / 2, and levels add up in 32 bits */
+    if ((channels != 1 && channels != 3) || side < 1 || side > MOST_SIDE || out.shape[2] != channels ||
+        out.shape[0] != (h + side - 1) / side || out.shape[1] != (w + side - 1) / side) {
         PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
         goto end_out;
     }
@@ -142,6 +156,16 @@ static PyMethodDef methods[] = {
     {"box_means", box_means, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "colorize._compiled", .m_size = -1, .m_methods = methods};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "colorize._compiled", .m_size = -1, .m_methods = methods,
+};
 
-PyMODINIT_FUNC PyInit__compiled(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit__compiled(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    if (made && (PyModule_AddIntMacro(made, VERSION) || PyModule_AddIntMacro(made, MOST_SIDE))) {
+        Py_DECREF(made);
+        return NULL;
+    }
+    return made;
+}

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+VERSION: int
+MOST_SIDE: int
 Array = np.ndarray[Any, np.dtype[Any]]
 
 def join(

@@ -14,6 +14,9 @@
 #else
 #define WIDE
 #endif
+#if defined(_MSC_VER)
+#define restrict __restrict
+#endif
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline)) /* a function apart would not be compiled WIDE */
 #else
@@ -76,7 +79,8 @@ INLINE float cube(float f, const Numbers is)
     return f < is.knee ? linear : f * f * f;
 }
 
-INLINE float clip(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+/* Also of what is no number, which becomes `low`. */
+INLINE float clip(float x, float low, float high) { return x > low ? x < high ? x : high : low; }
 
 INLINE int is_inside(float r, float g, float b, const Numbers is)
 {
@@ -86,7 +90,7 @@ INLINE int is_inside(float r, float g, float b, const Numbers is)
 
 /* Linear RGB of n colours; of their chroma dx, dz a share is left, or all. */
 INLINE void to_linear(int n, const float *restrict fy, const float *restrict dx, const float *restrict dz,
-                      const float *restrict share, const Numbers is, float rgb[restrict 3][CHUNK])
+                      const float *restrict share, const Numbers is, float (*restrict rgb)[CHUNK])
 {
     const float *m = is.matrix;
     for (int i = 0; i < n; i++) {

@@ -2,8 +2,13 @@
 
 from types import ModuleType
 
-passes: ModuleType | None
+VERSION = 1  # of _compiled.c: what was compiled may be older than this folder
+
+passes: ModuleType | None = None
 try:
-    from colorize import _compiled as passes
+    from colorize import _compiled
 except ImportError:
-    passes = None
+    pass
+else:
+    if getattr(_compiled, "VERSION", 0) == VERSION:
+        passes = _compiled

@@ -46,14 +46,20 @@ def test_what_would_leave_its_arrays_is_refused() -> None:
     passes.join(*right)
     wrong = {
         0: np.zeros((3, 5, 3), u1), 1: np.zeros((2, 256), f4), 2: np.zeros((2, 6, 4), f4),
-        3: np.full(4, 5, np.int32), 4: np.zeros((4, 7), f4), 5: np.zeros((2, 3), f4), 6: np.zeros(65535, u1),
-        7: np.zeros(5, f4), 8: np.zeros((4, 4, 3), u1),
+        3: np.full(4, 2**31 - 1, np.int32), 4: np.zeros((4, 7), f4), 5: np.zeros((2, 3), f4),
+        6: np.zeros(65535, u1), 7: np.zeros(5, f4), 8: np.zeros((4, 4, 3), u1),
     }  # fmt: skip
     for at, array in wrong.items():
         with pytest.raises(ValueError, match="do not go together"):
             passes.join(*right[:at], array, *right[at + 1 :])
-    with pytest.raises(ValueError, match="expected 2 axes of 4 bytes a number, got 2 of 8"):
+    with pytest.raises(ValueError, match="expected 2 axes of numbers of kind f, got 2 of d"):
         passes.join(right[0], np.zeros((3, 256)), *right[2:])
+    with pytest.raises(ValueError, match="expected 1 axes of numbers of kind i, got 1 of f"):
+        passes.join(*right[:3], np.zeros(4, f4), *right[4:])
+    with pytest.raises(
+        ValueError, match="do not go together"
+    ):  # the last coarse row but one is the last to begin with
+        passes.join(*right[:3], np.full(4, 5, np.int32), *right[4:])
     planes, lab = np.zeros((2, 3, 7), f4), np.zeros((2, 3, 7), f4)
     passes.rgb_to_lab(planes, right[5], right[7], lab, 0, 7)
     for first, last, out in ((-1, 7, lab), (0, 8, lab), (0, 7, lab[:1])):

@@ -19,7 +19,6 @@ def _files() -> dict[str, bytes]:
         "4:2:0": pillow_bytes(rgb, "JPEG", quality=85),
         "4:2:2, odd size": pillow_bytes(odd, "JPEG", subsampling="4:2:2"),
         "4:4:4": pillow_bytes(rgb, "JPEG", subsampling="4:4:4"),
-        "progressive": pillow_bytes(rgb, "JPEG", progressive=True),
         "restart markers": pillow_bytes(rgb, "JPEG", restart_marker_blocks=4),
         "grey": pillow_bytes(odd.convert("L"), "JPEG"),
         "RGB inside": pillow_bytes(rgb, "JPEG", keep_rgb=True),
@@ -37,6 +36,12 @@ def test_decode_equals_pillow(name: str) -> None:
 
 def test_what_may_not_be_whole_is_left_to_pillow() -> None:
     whole = _files()["4:2:0"]
+    scan = whole.index(b"\xff\xda")
+    empty = whole[: scan + 2 + int.from_bytes(whole[scan + 2 : scan + 4])] + b"\xff\xd9"
+    progressive = pillow_bytes(Image.fromarray(photo(120, 90)), "JPEG", progressive=True)
+    for data in (progressive, empty, progressive[: progressive.rindex(b"\xff\xda")] + b"\xff\xd9"):
+        with Image.open(io.BytesIO(data)) as image:
+            assert jpeg.decode(io.BytesIO(data), image) is None
     with Image.open(io.BytesIO(whole)) as image:
         for data in (whole[:-1], whole[: len(whole) // 2], whole + b"\0", b"\xff\xd8\xff\xd9"):
             assert jpeg.decode(io.BytesIO(data), image) is None

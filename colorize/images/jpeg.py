@@ -16,7 +16,7 @@ from colorize.images.deep import Handle
 from colorize.images.pixels import Array
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
-_TABLES = 0xDB  # the marker of the first segment behind those that describe the file
+_TABLES, _SCAN = 0xDB, 0xDA  # markers: the first segment behind those that describe the file; pixels follow
 
 
 def decode(handle: Handle, image: Image.Image) -> UInt8[Array, "h w c"] | None:
@@ -28,7 +28,10 @@ def decode(handle: Handle, image: Image.Image) -> UInt8[Array, "h w c"] | None:
     """
     handle.seek(0)
     data = handle.read()
-    if image.mode not in ("L", "RGB") or not data.endswith(_END):
+    if image.mode not in ("L", "RGB") or "progressive" in image.info:  # of these a scan may be missing
+        return None
+    scan = _find(data, _SCAN)
+    if not data.endswith(_END) or scan is None or scan + _length(data, scan) + len(_END) >= len(data):
         return None
     try:
         pixels: Array = imagecodecs.jpeg8_decode(data)
@@ -44,12 +47,19 @@ def encode(rgb: UInt8[Array, "h w 3"], quality: int, **about: Any) -> bytes:
     described = io.BytesIO()
     Image.fromarray(np.zeros((1, 1, 3), np.uint8)).save(described, "JPEG", **about)
     header = described.getvalue()
-    return header[: _tables(header)] + file[_tables(file) :]
+    return header[: _find(header, _TABLES)] + file[_find(file, _TABLES) :]
 
 
-def _tables(file: bytes) -> int:
-    """Where the segments that describe a file end."""
+def _find(file: bytes, marker: int) -> int | None:
+    """Where the first segment with that marker begins; None if what is before is no row of segments."""
     at = len(_START)
-    while file[at + 1] != _TABLES:
-        at += 2 + int.from_bytes(file[at + 2 : at + 4])
-    return at
+    while at + 4 <= len(file) and file[at] == 0xFF:
+        if file[at + 1] == marker:
+            return at
+        at += _length(file, at)
+    return None
+
+
+def _length(file: bytes, at: int) -> int:
+    """Of a segment, marker included."""
+    return 2 + int.from_bytes(file[at + 2 : at + 4])

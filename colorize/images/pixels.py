@@ -84,10 +84,16 @@ def _box_means(pixels: UInt[Array, "h w *c"], side: int) -> UInt8[Array, "h2 w2 
     """8-bit means of squares; those at the bottom and at the right are of what is there."""
     if side == 1:
         return to_8bit(pixels)
-    if compiled.passes is not None and pixels.dtype == np.uint8 and pixels.flags.c_contiguous:
+    passes = compiled.passes
+    if (
+        passes is not None
+        and side <= passes.MOST_SIDE
+        and pixels.dtype == np.uint8
+        and pixels.flags.c_contiguous
+    ):
         h, w = (-(-length // side) for length in pixels.shape[:2])
         means = np.empty((h, w, *pixels.shape[2:]), np.uint8)
-        compiled.passes.box_means(np.atleast_3d(pixels), side, np.atleast_3d(means))
+        passes.box_means(np.atleast_3d(pixels), side, np.atleast_3d(means))
         return means
     # Some rows at a time: Pillow would copy all of the picture, as four bytes a pixel.
     rows = side * max(1, 2**18 // (side * pixels.shape[1]))

@@ -297,4 +297,4 @@ def _checked_dpi(dpi: object) -> tuple[float, float] | None:
     if not (isinstance(dpi, tuple) and len(dpi) == 2):
         return None
     x, y = float(dpi[0]), float(dpi[1])
-    return (x, y) if 1 < x < 1e5 and 1 < y < 1e5 else None
+    return (x, y) if 1 < x < 65536 and 1 < y < 65536 else None
