@@ -1,5 +1,5 @@
 /* The passes of _passes.h as functions of Python on arrays. What would read or write beyond an array is refused; the
- * rest is checked by joining.py and images/pixels.py, which call them.
+ * rest is checked by joining.py, color.py and images/pixels.py, which call them.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -34,6 +34,31 @@ static int view(PyObject *object, Py_buffer *buffer, int axes, char kind, int fl
     return 1;
 }
 
+/* Views of arrays, the last of them to be written to; 1, or none is held and 0. */
+static int take(int count, PyObject **given, const int *axes, const char *kinds, int first_flags, Py_buffer *b)
+{
+    for (int i = 0; i < count; i++) {
+        int flags = i == 0 ? first_flags : i == count - 1 ? PyBUF_CONTIG : PyBUF_CONTIG_RO;
+        if (!view(given[i], &b[i], axes[i], kinds[i], flags)) {
+            while (i--)
+                PyBuffer_Release(&b[i]);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The end of a function that took them: None, or an error where they do not fit. */
+static PyObject *give_back(int count, Py_buffer *b, int fits)
+{
+    while (count--)
+        PyBuffer_Release(&b[count]);
+    if (fits)
+        return Py_NewRef(Py_None);
+    PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
+    return NULL;
+}
+
 static Numbers numbers_of(const Py_buffer *six, const Py_buffer *matrix)
 {
     const float *n = six->buf;
@@ -46,18 +71,12 @@ static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     enum { RGB, LOOKUP, WIDE_ROWS, FIRST, WEIGHT, MATRIX, LEVEL, NUMBERS, OUT, ALL };
     static const int axes[ALL] = {3, 2, 3, 1, 2, 2, 1, 1, 3};
-    static const char kinds[ALL + 1] = "BffiffBfB";
-    PyObject *given[ALL], *result = NULL;
+    PyObject *given[ALL];
     Py_buffer b[ALL];
-    int held = 0;
     if (!PyArg_ParseTuple(arguments, "OOOOOOOOO:join", &given[0], &given[1], &given[2], &given[3], &given[4], &given[5],
-                          &given[6], &given[7], &given[8]))
+                          &given[6], &given[7], &given[8]) ||
+        !take(ALL, given, axes, "BffiffBfB", PyBUF_STRIDED_RO, b))
         return NULL;
-    for (; held < ALL; held++) {
-        int flags = held == RGB ? PyBUF_STRIDED_RO : held == OUT ? PyBUF_CONTIG : PyBUF_CONTIG_RO;
-        if (!view(given[held], &b[held], axes[held], kinds[held], flags))
-            goto end;
-    }
     Job job = {
         .rgb = b[RGB].buf, .row = b[RGB].strides[0], .pixel = b[RGB].strides[1], .channels = (int)b[LOOKUP].shape[0],
         .h = (int)b[RGB].shape[0], .w = (int)b[RGB].shape[1], .lookup = b[LOOKUP].buf, .wide = b[WIDE_ROWS].buf,
@@ -71,83 +90,63 @@ static PyObject *join(PyObject *Py_UNUSED(self), PyObject *arguments)
                b[OUT].shape[1] == job.w && b[OUT].shape[2] == 3;
     for (int row = 0; fits && row < job.h; row++)
         fits = job.first[row] >= 0 && job.first[row] <= job.coarse - job.taps;
-    if (!fits) {
-        PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
-        goto end;
+    if (fits) {
+        Numbers is = numbers_of(&b[NUMBERS], &b[MATRIX]);
+        Py_BEGIN_ALLOW_THREADS
+        join_rows(&job, &is);
+        Py_END_ALLOW_THREADS
     }
-    Numbers is = numbers_of(&b[NUMBERS], &b[MATRIX]);
-    Py_BEGIN_ALLOW_THREADS
-    join_rows(&job, &is);
-    Py_END_ALLOW_THREADS
-    result = Py_NewRef(Py_None);
-end:
-    while (held--)
-        PyBuffer_Release(&b[held]);
-    return result;
+    return give_back(ALL, b, fits);
 }
 
 static PyObject *rgb_to_lab(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     enum { RGB, MATRIX, NUMBERS, LAB, ALL };
     static const int axes[ALL] = {3, 2, 1, 3};
-    PyObject *given[ALL], *result = NULL;
+    PyObject *given[ALL];
     Py_buffer b[ALL];
     Py_ssize_t first, last;
-    int held = 0;
-    if (!PyArg_ParseTuple(arguments, "OOOOnn:rgb_to_lab", &given[0], &given[1], &given[2], &given[3], &first, &last))
+    if (!PyArg_ParseTuple(arguments, "OOOOnn:rgb_to_lab", &given[0], &given[1], &given[2], &given[3], &first, &last) ||
+        !take(ALL, given, axes, "ffff", PyBUF_CONTIG_RO, b))
         return NULL;
-    for (; held < ALL; held++)
-        if (!view(given[held], &b[held], axes[held], 'f', held == LAB ? PyBUF_CONTIG : PyBUF_CONTIG_RO))
-            goto end;
-    if (b[RGB].shape[1] != 3 || b[RGB].len != b[LAB].len || b[MATRIX].len != 9 * 4 || b[NUMBERS].shape[0] != 6 ||
-        first < 0 || last > b[RGB].shape[2]) {
-        PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
-        goto end;
+    int fits = b[RGB].shape[1] == 3 && b[RGB].len == b[LAB].len && b[MATRIX].len == 9 * 4 && b[NUMBERS].shape[0] == 6 &&
+               0 <= first && first <= last && last <= b[RGB].shape[2];
+    if (fits) {
+        Numbers is = numbers_of(&b[NUMBERS], &b[MATRIX]);
+        size_t pictures = b[RGB].shape[0], n = b[RGB].shape[2];
+        Py_BEGIN_ALLOW_THREADS
+        for (size_t i = 0; i < pictures; i++)
+            lab_of((const float *)b[RGB].buf + 3 * n * i, n, first, last, &is, (float *)b[LAB].buf + 3 * n * i);
+        Py_END_ALLOW_THREADS
     }
-    Numbers is = numbers_of(&b[NUMBERS], &b[MATRIX]);
-    size_t pictures = b[RGB].shape[0], n = b[RGB].shape[2];
-    Py_BEGIN_ALLOW_THREADS
-    for (size_t i = 0; i < pictures; i++)
-        lab_of((const float *)b[RGB].buf + 3 * n * i, n, first, last, &is, (float *)b[LAB].buf + 3 * n * i);
-    Py_END_ALLOW_THREADS
-    result = Py_NewRef(Py_None);
-end:
-    while (held--)
-        PyBuffer_Release(&b[held]);
-    return result;
+    return give_back(ALL, b, fits);
 }
 
 static PyObject *box_means(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
-    PyObject *pixels, *means, *result = NULL;
-    Py_buffer in, out;
+    enum { PIXELS, MEANS, ALL };
+    static const int axes[ALL] = {3, 3};
+    PyObject *given[ALL];
+    Py_buffer b[ALL];
     int side;
-    if (!PyArg_ParseTuple(arguments, "OiO:box_means", &pixels, &side, &means) ||
-        !view(pixels, &in, 3, 'B', PyBUF_CONTIG_RO))
+    if (!PyArg_ParseTuple(arguments, "OiO:box_means", &given[PIXELS], &side, &given[MEANS]) ||
+        !take(ALL, given, axes, "BB", PyBUF_CONTIG_RO, b))
         return NULL;
-    if (!view(means, &out, 3, 'B', PyBUF_CONTIG))
-        goto end_in;
-    int h = (int)in.shape[0], w = (int)in.shape[1], channels = (int)in.shape[2];
-    if ((channels != 1 && channels != 3) || side < 1 || side > MOST_SIDE || out.shape[2] != channels ||
-        out.shape[0] != (h + side - 1) / side || out.shape[1] != (w + side - 1) / side) {
-        PyErr_SetString(PyExc_ValueError, "the shapes do not go together");
-        goto end_out;
+    const Py_ssize_t *size = b[PIXELS].shape, *means = b[MEANS].shape;
+    int fits = (size[2] == 1 || size[2] == 3) && side >= 1 && side <= MOST_SIDE && means[2] == size[2] &&
+               means[0] == (size[0] + side - 1) / side && means[1] == (size[1] + side - 1) / side;
+    uint32_t *sums = fits ? malloc(sizeof *sums * (size_t)(size[1] * size[2] + 1)) : NULL;
+    if (fits && !sums) {
+        Py_XDECREF(give_back(ALL, b, 1));
+        return PyErr_NoMemory();
     }
-    uint32_t *sums = malloc(sizeof *sums * ((size_t)w * channels + 1));
-    if (!sums) {
-        PyErr_NoMemory();
-        goto end_out;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        mean_rows(b[PIXELS].buf, (int)size[0], (int)size[1], (int)size[2], side, sums, b[MEANS].buf);
+        Py_END_ALLOW_THREADS
     }
-    Py_BEGIN_ALLOW_THREADS
-    mean_rows(in.buf, h, w, channels, side, sums, out.buf);
-    Py_END_ALLOW_THREADS
     free(sums);
-    result = Py_NewRef(Py_None);
-end_out:
-    PyBuffer_Release(&out);
-end_in:
-    PyBuffer_Release(&in);
-    return result;
+    return give_back(ALL, b, fits);
 }
 
 static PyMethodDef methods[] = {

@@ -1,5 +1,5 @@
-/* The arithmetic of _compiled.c: in one pass what strips.py does with numpy in dozens, and what Pillow's reduce does.
- * Python's side explains it and checks what people give.
+/* The arithmetic of _compiled.c: in one pass what joining_numpy.py does with numpy in dozens, color.py with torch,
+ * and Pillow's reduce. Python's side explains it and checks what people give.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-"""The numbers of sRGB and CIE Lab, for torch (color.py) and for numpy (levels.py).
+"""The numbers of sRGB and CIE Lab, for torch (color.py) and for numpy (srgb_tables.py).
 
 They are the six-digit ones that scikit-image uses, so that all agree to rounding.
 """

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from colorize import compiled, levels
+from colorize import compiled, srgb_tables
 from colorize.cielab import EPSILON, GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE, WHITE_XYZ, XYZ_FROM_RGB
 
 _SRGB_TOE, _LINEAR_TOE = 0.04045, 0.0031308  # below them the sRGB curve is a line
@@ -69,7 +69,7 @@ def _fill_lab_in_one_pass(rgb: Float[Tensor, "b 3 n"], lab: Float[Tensor, "b 3 n
     assert compiled.passes is not None
     n = rgb.shape[2]
     parts = min(torch.get_num_threads(), -(-rgb.shape[0] * n // _STRIP))
-    work = partial(compiled.passes.rgb_to_lab, rgb.numpy(), _scaled_matrix, levels.numbers, lab.numpy())
+    work = partial(compiled.passes.rgb_to_lab, rgb.numpy(), _scaled_matrix, srgb_tables.numbers, lab.numpy())
     if parts <= 1:
         work(0, n)
         return

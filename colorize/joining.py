@@ -2,8 +2,8 @@
 
 It is Lab -> RGB as `color.lab_to_rgb` does it, to a fraction of an 8-bit level, with tables for what integers
 take and give. 8-bit pictures take one compiled pass (`_passes.h`); others, and all where it was not
-compiled, go through numpy (strips.py). Both let go of the interpreter while they compute, so that parts of a
-picture, and pictures, run in threads beside each other.
+compiled, go through numpy (joining_numpy.py). Both let go of the interpreter while they compute, so that
+parts of a picture, and pictures, run in threads beside each other.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from colorize import compiled, levels
-from colorize.strips import STRIP, join_in_strips
+from colorize import compiled, srgb_tables
+from colorize.joining_numpy import STRIP, join_in_strips
 from colorize.upsampling import cubic_taps, widen
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -23,7 +23,7 @@ def lightness(rgb: Shaped[Array, "h w 3"]) -> Float32[Array, "h w"]:
     """L* in [0, 100] of sRGB of type uint8, uint16 or floating point in [0, 1]."""
     pixels = rgb.shape[0] * rgb.shape[1]
     roots, spare = np.empty((2, pixels), np.float32)
-    levels.root(rgb, roots, spare, np.empty(pixels, np.intp))
+    srgb_tables.root(rgb, roots, spare, np.empty(pixels, np.intp))
     return np.asarray((116 * roots - 16).reshape(rgb.shape[:2]))
 
 
@@ -71,10 +71,10 @@ def _in_one_pass(rgb: Array, wide: Array, step: float, rows: slice, out: Array) 
     """Join some rows of the picture; `wide` has coarse rows, `step` of them to one of its own."""
     assert compiled.passes is not None
     grey = rgb.strides[2] == 0
-    lookup = levels.root_of_grey(rgb.dtype)[None] if grey else levels.luma_of_levels(rgb.dtype)
+    lookup = srgb_tables.root_of_grey(rgb.dtype)[None] if grey else srgb_tables.luma_of_levels(rgb.dtype)
     pixels = rgb[rows] if grey or rgb.strides[2] == 1 else np.ascontiguousarray(rgb[rows])
     first, weights = cubic_taps(len(rgb), step, wide.shape[1])
     compiled.passes.join(
-        pixels, lookup, wide, first[rows], weights[rows], levels.top_from_scaled,
-        levels.level_of_linear(), levels.numbers, out[rows],
+        pixels, lookup, wide, first[rows], weights[rows], srgb_tables.top_from_scaled,
+        srgb_tables.level_of_linear(), srgb_tables.numbers, out[rows],
     )  # fmt: skip

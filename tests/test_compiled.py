@@ -62,7 +62,7 @@ def test_what_would_leave_its_arrays_is_refused() -> None:
         passes.join(*right[:3], np.full(4, 5, np.int32), *right[4:])
     planes, lab = np.zeros((2, 3, 7), f4), np.zeros((2, 3, 7), f4)
     passes.rgb_to_lab(planes, right[5], right[7], lab, 0, 7)
-    for first, last, out in ((-1, 7, lab), (0, 8, lab), (0, 7, lab[:1])):
+    for first, last, out in ((-1, 7, lab), (0, 8, lab), (0, -1, lab), (5, 4, lab), (0, 7, lab[:1])):
         with pytest.raises(ValueError, match="do not go together"):
             passes.rgb_to_lab(planes, right[5], right[7], out, first, last)
     with pytest.raises(ValueError, match="do not go together"):

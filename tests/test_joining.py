@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize import joining, strips
+from colorize import joining, joining_numpy
 from colorize.color import lab_to_rgb, rgb_to_lightness
 from colorize.images import resize
 from colorize.upsampling import cubic_taps, cubic_weights
@@ -40,7 +40,7 @@ def test_join_is_lab_to_rgb(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = joining.join(own, ab, (0.1, 0.1))
     assert joining.join(own, ab, (0.1, 0.1), out=own) is own
     np.testing.assert_array_equal(own, copied)
-    for module in (joining, strips):
+    for module in (joining, joining_numpy):
         monkeypatch.setattr(module, "STRIP", 700)
     in_strips = joining.join(rgb, ab, (0.1, 0.1)).astype(np.float64)
     assert (np.abs(in_strips - result) > 1e-5).mean() < 1e-3  # sums of another order, rounded

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from colorize import levels
+from colorize import srgb_tables
 from colorize.cielab import GAMUT_SLACK, GAMUT_STEPS, KNEE, SLOPE
-from colorize.levels import TOP
+from colorize.srgb_tables import TOP
 from colorize.upsampling import cubic_weights
 
 STRIP = 50_000  # pixels at a time: they stay in a core's cache, and threads seldom wait for each other
@@ -55,7 +55,7 @@ class _Worker:
         n = rgb.shape[0] * rgb.shape[1]
         f = self.planes[0, :, :n]
         np.matmul(down, wide, out=f[::2].reshape(2, *rgb.shape[:2]))
-        levels.root(rgb, f[1], self.planes[1, 0, :n], self.index[:n])
+        srgb_tables.root(rgb, f[1], self.planes[1, 0, :n], self.index[:n])
         f[::2] += f[1]
         outside = ~self._to_linear(n)
         if outside.any():
@@ -119,7 +119,7 @@ class _Worker:
             np.subtract(f, np.float32(16 / 116), out=linear)
             linear *= np.float32(1 / SLOPE)
             np.copyto(cube, linear, where=flags)
-        np.matmul(levels.top_from_scaled, cube, out=linear)
+        np.matmul(srgb_tables.top_from_scaled, cube, out=linear)
         np.greater_equal(linear, -GAMUT_SLACK * TOP, out=flags)
         flags &= np.less_equal(linear, (1 + GAMUT_SLACK) * TOP, out=more)
         flags[0] &= flags[1]
@@ -136,7 +136,7 @@ class _Worker:
                 np.copyto(whole, linear, casting="unsafe")
             for c in range(3):
                 np.copyto(index, whole[c])
-                out[:, c] = np.take(levels.level_of_linear(), index, mode="clip", out=self.srgb[:n])
+                out[:, c] = np.take(srgb_tables.level_of_linear(), index, mode="clip", out=self.srgb[:n])
             return
         x = (linear / np.float32(TOP)).clip(0, 1)
         curve = 1.055 * np.maximum(x, 0.0031308) ** np.float32(1 / 2.4) - 0.055
